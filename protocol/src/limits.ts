@@ -1,0 +1,31 @@
+/** Every maximum of the wire and of the names, once. Bytes unless the name says otherwise. */
+export const limits = {
+  /** A topic or group name. */
+  nameBytes: 127,
+  partitionsPerTopic: 1_024,
+  keyBytes: 1_024,
+  tagBytes: 256,
+  headersBytes: 65_536,
+  dedupIdBytes: 128,
+  /** `maxMessageBytes` of a topic: its default and the most it may be set to. */
+  defaultMessageBytes: 8 * 1_048_576,
+  mostMessageBytes: 64 * 1_048_576,
+  /** A record may be this much longer than its message: fixed part, key, tag, headers, dedup id, history. */
+  recordOverheadBytes: 262_144,
+  /** A run is numbered in 16 bits. */
+  messagesPerRun: 65_535,
+  /** A frame's body: a maximal message with its record around it. */
+  frameBodyBytes: 65 * 1_048_576,
+  /** The field map of a request, and of a reply (route tables are long). */
+  requestFieldsBytes: 1_048_576,
+  replyFieldsBytes: 16 * 1_048_576,
+  requestItems: 65_536,
+  replyItems: 4_194_304,
+  /** How deep a field map nests, the body's own array counted. */
+  fieldDepth: 8,
+  /** Requests of one connection that may wait for an answer. */
+  requestsInFlight: 1_024,
+  /** How long a request may be held, and how long a delivery may be tried. */
+  waitMs: 60_000,
+  deliverWithinMs: 15 * 60_000,
+} as const

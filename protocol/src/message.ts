@@ -1,0 +1,191 @@
+import { decodeFields, encodeFields } from './body.ts'
+import { MqError } from './errors.ts'
+import { hash32, tagHash } from './hash.ts'
+import { limits } from './limits.ts'
+import { prescan } from './prescan.ts'
+import { flags, type RecordHead, recordFixedBytes, RecordView, valueFormMask, valueForms } from './record.ts'
+import { writeRecordHead } from './record.ts'
+
+/**
+ * The sections between a record's fixed part and its body, each present when its flag is set, in this order:
+ *    deliver at u64 | tag: length u16, UTF-8 | key: length u16, UTF-8 | headers: length u32, CBOR map text → text
+ *    | dedup id: length u16, UTF-8 | history: length u32, bytes
+ */
+export interface MessageSections {
+  readonly tag?: string
+  readonly key?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly dedupId?: string
+}
+
+/** A message before it has a place: its sections and body as bytes, measured once. */
+export interface PreparedMessage {
+  readonly flags: number
+  readonly tagHash: number
+  readonly keyHash: number
+  readonly tag: Uint8Array | undefined
+  readonly key: Uint8Array | undefined
+  readonly headers: Uint8Array | undefined
+  readonly dedupId: Uint8Array | undefined
+  readonly body: Uint8Array
+  /** Length of the record that it will be. */
+  readonly recordBytes: number
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+/** @throws MqError `invalid_request` naming the section that is too long or not allowed. */
+export function prepareMessage({ tag, key, headers, dedupId }: MessageSections, value: unknown): PreparedMessage {
+  const { form, body } = encodeValue(value)
+  const parts = {
+    tag: section('tag', tag, limits.tagBytes),
+    key: section('key', key, limits.keyBytes),
+    headers: headers === undefined ? undefined : encodeHeaders(headers),
+    dedupId: section('dedupId', dedupId, limits.dedupIdBytes),
+  }
+  let set = form
+  let recordBytes = recordFixedBytes + body.length
+  if (parts.tag !== undefined) [set, recordBytes] = [set | flags.tag, recordBytes + 2 + parts.tag.length]
+  if (parts.key !== undefined) [set, recordBytes] = [set | flags.key, recordBytes + 2 + parts.key.length]
+  if (parts.headers !== undefined) [set, recordBytes] = [set | flags.headers, recordBytes + 4 + parts.headers.length]
+  if (parts.dedupId !== undefined) [set, recordBytes] = [set | flags.dedupId, recordBytes + 2 + parts.dedupId.length]
+  return {
+    ...parts,
+    body,
+    flags: set,
+    recordBytes,
+    tagHash: tag === undefined ? 0 : tagHash(tag),
+    keyHash: parts.key === undefined ? 0 : hash32(parts.key),
+  }
+}
+
+function section(name: string, value: string | undefined, mostBytes: number): Uint8Array | undefined {
+  if (value === undefined) return undefined
+  if (typeof value !== 'string' || /\p{Surrogate}/u.test(value)) throw new MqError('invalid_request', `${name} must be well-formed text`)
+  const bytes = encoder.encode(value)
+  if (bytes.length > mostBytes) throw new MqError('invalid_request', `${name} of ${bytes.length} bytes is longer than ${mostBytes}`)
+  return bytes
+}
+
+function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value !== 'string') throw new MqError('invalid_request', `header ${JSON.stringify(name)} must be text`)
+  }
+  const bytes = encodeFields(headers)
+  if (bytes.length > limits.headersBytes) {
+    throw new MqError('invalid_request', `headers of ${bytes.length} bytes are longer than ${limits.headersBytes}`)
+  }
+  return bytes
+}
+
+/** Where a prepared message goes: what its record's fixed part says beyond what the message itself tells. */
+export type Destination = Pick<
+  RecordHead,
+  'topicId' | 'partition' | 'kind' | 'producerId' | 'producerEpoch' | 'runCount' | 'runBase' | 'messageId'
+>
+
+/** Writes the record of `message` at `start`, crc not yet set. @returns the position behind it */
+export function writeMessage(bytes: Uint8Array, start: number, message: PreparedMessage, to: Destination): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  writeRecordHead(view, start, {
+    ...to,
+    length: message.recordBytes,
+    attempt: 0,
+    flags: message.flags,
+    tagHash: message.tagHash,
+    keyHash: message.keyHash,
+    bodyLength: message.body.length,
+  })
+  let end = start + recordFixedBytes
+  const put = (part: Uint8Array | undefined, lengthBytes: 2 | 4): void => {
+    if (part === undefined) return
+    if (lengthBytes === 2) view.setUint16(end, part.length, true)
+    else view.setUint32(end, part.length, true)
+    bytes.set(part, end + lengthBytes)
+    end += lengthBytes + part.length
+  }
+  put(message.tag, 2)
+  put(message.key, 2)
+  put(message.headers, 4)
+  put(message.dedupId, 2)
+  bytes.set(message.body, end)
+  return end + message.body.length
+}
+
+/** Reads the sections of a whole record. @throws MqError `corrupt_record` when they do not add up to its length. */
+export function readSections(record: RecordView): MessageSections {
+  const { bytes, flags: set } = record
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const bodyStart = record.end - record.bodyLength
+  let at = record.start + recordFixedBytes
+  const take = (flag: number, lengthBytes: 2 | 4): Uint8Array | undefined => {
+    if ((set & flag) === 0) return undefined
+    if (at + lengthBytes > bodyStart) throw corrupt()
+    const length = lengthBytes === 2 ? view.getUint16(at, true) : view.getUint32(at, true)
+    at += lengthBytes + length
+    if (at > bodyStart) throw corrupt()
+    return bytes.subarray(at - length, at)
+  }
+  if ((set & flags.deliverAt) !== 0) at += 8
+  const tag = take(flags.tag, 2)
+  const key = take(flags.key, 2)
+  const headers = take(flags.headers, 4)
+  const dedupId = take(flags.dedupId, 2)
+  take(flags.history, 4)
+  if (at !== bodyStart) throw corrupt()
+  return {
+    ...(tag === undefined ? {} : { tag: decoder.decode(tag) }),
+    ...(key === undefined ? {} : { key: decoder.decode(key) }),
+    ...(headers === undefined ? {} : { headers: decodeHeaders(headers) }),
+    ...(dedupId === undefined ? {} : { dedupId: decoder.decode(dedupId) }),
+  }
+}
+
+function decodeHeaders(bytes: Uint8Array): Readonly<Record<string, string>> {
+  if ((bytes[0] ?? 0) >> 5 !== 5 || prescan(bytes, 0, { depth: 1, items: limits.requestItems }) !== bytes.length) throw corrupt()
+  return decodeFields(bytes) as Record<string, string>
+}
+
+function corrupt(): MqError {
+  return new MqError('corrupt_record', 'the sections of a record do not add up to its length')
+}
+
+/** A Uint8Array is stored as bytes, a string as text, anything else as JSON. */
+export function encodeValue(value: unknown): { form: number; body: Uint8Array } {
+  if (value instanceof Uint8Array) return { form: valueForms.bytes, body: value }
+  if (typeof value === 'string') return { form: valueForms.text, body: encoder.encode(value) }
+  const json = toJson(value)
+  if (json === undefined) throw new MqError('invalid_request', `a value of type ${typeof value} has no JSON form`)
+  return { form: valueForms.json, body: encoder.encode(json) }
+}
+
+function toJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    throw new MqError('invalid_request', 'the value has no JSON form', { cause })
+  }
+}
+
+/** The value as it was sent. @throws MqError `corrupt_record` when JSON was promised and is not there. */
+export function decodeValue(form: number, body: Uint8Array): unknown {
+  switch (form & valueFormMask) {
+    case valueForms.bytes:
+      return Uint8Array.from(body)
+    case valueForms.text:
+      return decoder.decode(body)
+    case valueForms.json:
+      return fromJson(decoder.decode(body))
+    default:
+      throw new MqError('corrupt_record', `a record has the unknown value form ${form & valueFormMask}`)
+  }
+}
+
+function fromJson(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch (cause) {
+    throw new MqError('corrupt_record', 'the JSON value of a record cannot be parsed', { cause })
+  }
+}
