@@ -31,15 +31,15 @@ function none(problems) {
   assert.equal(problems.length, 0, `\n${problems.join('\n')}\n`)
 }
 
-test('the repository is read', () => {
+void test('the repository is read', () => {
   assert.ok(sources.length > 20, `only ${sources.length} source files were found`)
 })
 
-test('each folder imports only what its layer may know', () => {
+void test('each folder imports only what its layer may know', () => {
   none(sources.flatMap((file) => checkImports(file, { layers, workspaces, rootManifest })))
 })
 
-test('each workspace has a place in the layer table', () => {
+void test('each workspace has a place in the layer table', () => {
   none(
     workspaces
       .filter(({ folder }) => layers[folder] === undefined)
@@ -47,46 +47,48 @@ test('each workspace has a place in the layer table', () => {
   )
 })
 
-test('source code keeps to the rules of docs/STYLE.md', () => {
+void test('source code keeps to the rules of docs/STYLE.md', () => {
   none(sources.flatMap((file) => checkCode(file)))
 })
 
-test('no document holds a leftover word', () => {
+void test('no document holds a leftover word', () => {
   const documents = files.filter((file) => /\.(?:md|json|yml|yaml|css|html)$/.test(file.path))
-  none(documents.flatMap((file) => checkCode(file)).filter((line) => line.includes('leftover word')))
+  none(
+    documents.flatMap((file) => checkCode(file)).filter((line) => line.includes('leftover word')),
+  )
 })
 
-test('source files are short, and long ones have a reason', () => {
+void test('source files are short, and long ones have a reason', () => {
   none(checkLengths(sources, longFiles))
 })
 
-test('files are named by a noun, in kebab-case', () => {
+void test('files are named by a noun, in kebab-case', () => {
   none(checkNames(sources))
 })
 
-test('files are named in the words of the glossary', () => {
+void test('files are named in the words of the glossary', () => {
   const glossary = files.find((file) => file.path === 'docs/GLOSSARY.md')
   assert.ok(glossary, 'docs/GLOSSARY.md is missing.')
   none(checkGlossaryWords(sources, glossary.text))
 })
 
-test('no file names a machine, a registry or a place outside the repository', () => {
+void test('no file names a machine, a registry or a place outside the repository', () => {
   none(checkMachineTraces(files))
 })
 
-test('few packages are needed at run time, and the client needs two', () => {
+void test('few packages are needed at run time, and the client needs two', () => {
   none([...checkRuntimeDependencies(workspaces), ...checkClientDependencies(workspaces)])
 })
 
-test('a packed package carries or lists all it needs', () => {
+void test('a packed package carries or lists all it needs', () => {
   none(checkBundles(workspaces))
 })
 
-test('the lockfile names no host and needs no install script', () => {
+void test('the lockfile names no host and needs no install script', () => {
   none(checkLockfile(readJson(path.join(root, 'package-lock.json'))))
 })
 
-test('the popmq command can be run from a fresh clone', () => {
+void test('the popmq command can be run from a fresh clone', () => {
   const bin = path.join(root, 'cli/bin/popmq.js')
   assert.ok(existsSync(bin), 'cli/bin/popmq.js is missing.')
   assert.equal(

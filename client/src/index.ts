@@ -1,1 +1,32 @@
-export {}
+export type {
+  Admin,
+  CallOptions,
+  ClusterDescription,
+  PartitionDescription,
+  PartitionOffsets,
+  TopicConfig,
+  TopicDescription,
+} from './api/admin.ts'
+export type { Client, ConnectOptions } from './api/client.ts'
+export type { Message, TopicPartition } from './api/message.ts'
+export type { OutgoingMessage, Receipt, SendResult } from './api/outgoing-message.ts'
+export type {
+  PostedMessage,
+  Producer,
+  ProducerOptions,
+  ProducerStats,
+  SendOptions,
+} from './api/producer.ts'
+export type {
+  Jump,
+  MessageBatch,
+  PartitionMessages,
+  PartitionOffset,
+  PartitionPosition,
+  PullConsumer,
+  PullConsumerOptions,
+  ReadFrom,
+  ReceiveOptions,
+} from './api/pull-consumer.ts'
+export { connect } from './connect.ts'
+export { type AckLevel, type ErrorName, isMqError, MqError, type Retriable } from '@popmq/protocol'

@@ -49,7 +49,7 @@ export function decodeBody(body: Uint8Array, { fieldsBytes, items }: BodyLimits)
   if (body[0] !== arrayOfTwo) throw new MqError('malformed_body', 'a body is not an array of a map and a byte string')
   const initial = body[1] ?? 0
   if (initial >> 5 !== 5) throw new MqError('malformed_body', 'the first item of a body is not a map')
-  const mapEnd = prescan(body, 1, { depth: limits.fieldDepth, items })
+  const mapEnd = prescan(body, 1, { depth: limits.fieldDepth - 1, items })
   if (mapEnd - 1 > fieldsBytes) throw new MqError('malformed_body', `the fields of a body take more than ${fieldsBytes} bytes`)
   const bytesEnd = prescan(body, mapEnd, { depth: 1, items: 1 })
   if (bytesEnd !== body.length) throw new MqError('malformed_body', `${body.length - bytesEnd} bytes follow the body`)

@@ -37,13 +37,15 @@ export function writeFrameHeader(
 
 /**
  * The frames of one message, each a view of it.
- * @throws MqError `malformed_frame` when the bytes are not whole frames, or a body is longer than `mostBodyBytes`.
+ * @throws MqError `malformed_frame` when the bytes are not 1 to 1,024 whole frames, or a body is longer than
+ * `mostBodyBytes`.
  */
 export function readFrames(message: Uint8Array, mostBodyBytes: number = limits.frameBodyBytes): Frame[] {
   const frames: Frame[] = []
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
   let at = 0
   do {
+    if (frames.length === limits.framesPerMessage) throw malformed(`more than ${limits.framesPerMessage} come in one message`)
     if (message.length - at < frameHeaderBytes) throw malformed(`${message.length - at} bytes are too few for a header`)
     if (view.getUint16(at) !== frameMagic) throw malformed('it does not start with the magic 0x504d')
     const bodyBytes = view.getUint32(at + 8)

@@ -16,6 +16,8 @@ export const limits = {
   messagesPerRun: 65_535,
   /** A frame's body: a maximal message with its record around it. */
   frameBodyBytes: 65 * 1_048_576,
+  /** A frame of 12 bytes costs 200 in memory: a message full of them would cost a gigabyte. */
+  framesPerMessage: 1_024,
   /** The field map of a request, and of a reply (route tables are long). */
   requestFieldsBytes: 1_048_576,
   replyFieldsBytes: 16 * 1_048_576,
@@ -23,6 +25,8 @@ export const limits = {
   replyItems: 4_194_304,
   /** How deep a field map nests, the body's own array counted. */
   fieldDepth: 8,
+  /** Of a map in a body, and of the headers of a message. */
+  keysPerMap: 64,
   /** Requests of one connection that may wait for an answer. */
   requestsInFlight: 1_024,
   /** How long a request may be held, and how long a delivery may be tried. */

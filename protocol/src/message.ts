@@ -1,5 +1,6 @@
 import { decodeFields, encodeFields } from './body.ts'
 import { MqError } from './errors.ts'
+import { dictionary, text } from './fields.ts'
 import { hash32, tagHash } from './hash.ts'
 import { limits } from './limits.ts'
 import { prescan } from './prescan.ts'
@@ -69,8 +70,15 @@ function section(name: string, value: string | undefined, mostBytes: number): Ui
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value !== 'string') throw new MqError('invalid_request', `header ${JSON.stringify(name)} must be text`)
+  const entries = Object.entries(headers)
+  if (entries.length > limits.keysPerMap) {
+    throw new MqError('invalid_request', `${entries.length} headers are more than ${limits.keysPerMap}`)
+  }
+  for (const [name, value] of entries) {
+    if (name === '__proto__') throw new MqError('invalid_request', 'a header must not be named __proto__')
+    if (typeof value !== 'string' || /\p{Surrogate}/u.test(name + value)) {
+      throw new MqError('invalid_request', `header ${JSON.stringify(name)} must be well-formed text`)
+    }
   }
   const bytes = encodeFields(headers)
   if (bytes.length > limits.headersBytes) {
@@ -142,9 +150,44 @@ export function readSections(record: RecordView): MessageSections {
   }
 }
 
+/** Flags that this version gives a meaning to; any other bit refuses the record. */
+const knownFlags = valueFormMask | Object.values(flags).reduce((all, flag) => all | flag, 0)
+
+/** Whether the sections of a whole record add up to its length and keep their limits. Reads lengths only. */
+export function sectionsHold(record: RecordView): boolean {
+  const { bytes, flags: set } = record
+  if ((set & ~knownFlags) !== 0 || (set & valueFormMask) === valueFormMask) return false
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const bodyStart = record.end - record.bodyLength
+  let at = record.start + recordFixedBytes + ((set & flags.deliverAt) === 0 ? 0 : 8)
+  for (const { flag, lengthBytes, mostBytes } of sectionLayout) {
+    if ((set & flag) === 0) continue
+    if (at + lengthBytes > bodyStart) return false
+    const length = lengthBytes === 2 ? view.getUint16(at, true) : view.getUint32(at, true)
+    if (length > mostBytes) return false
+    at += lengthBytes + length
+  }
+  return at === bodyStart
+}
+
+const sectionLayout = [
+  { flag: flags.tag, lengthBytes: 2, mostBytes: limits.tagBytes },
+  { flag: flags.key, lengthBytes: 2, mostBytes: limits.keyBytes },
+  { flag: flags.headers, lengthBytes: 4, mostBytes: limits.headersBytes },
+  { flag: flags.dedupId, lengthBytes: 2, mostBytes: limits.dedupIdBytes },
+  { flag: flags.history, lengthBytes: 4, mostBytes: limits.recordOverheadBytes },
+] as const
+
+const headerFields = dictionary(text(limits.headersBytes), limits.keysPerMap)
+
 function decodeHeaders(bytes: Uint8Array): Readonly<Record<string, string>> {
-  if ((bytes[0] ?? 0) >> 5 !== 5 || prescan(bytes, 0, { depth: 1, items: limits.requestItems }) !== bytes.length) throw corrupt()
-  return decodeFields(bytes) as Record<string, string>
+  // Nobody on the way has looked inside: the producer's client may have written anything.
+  try {
+    if (prescan(bytes, 0, { depth: 1, items: limits.requestItems }) !== bytes.length) throw corrupt()
+    return headerFields(decodeFields(bytes), '')
+  } catch (cause) {
+    throw new MqError('corrupt_record', 'the headers of a record are not a map of text', { cause })
+  }
 }
 
 function corrupt(): MqError {

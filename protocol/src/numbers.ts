@@ -45,6 +45,13 @@ export function partitionOfKey(key: PartitionKey): PartitionNumber {
   return partitionNumber(key % partitionsPerTopic)
 }
 
+/** The key of every partition that a topic can have. */
+export function* keysOfTopic(topic: TopicId): Generator<PartitionKey> {
+  for (let partition = 0; partition < partitionsPerTopic; partition += 1) {
+    yield (topic * partitionsPerTopic + partition) as PartitionKey
+  }
+}
+
 const wordSpan = 0x1_0000_0000
 
 /** Reads a 64-bit little-endian number that must fit in 53 bits. */

@@ -1,15 +1,17 @@
 import { MqError } from './errors.ts'
+import { limits } from './limits.ts'
 
 export interface PrescanLimits {
   readonly depth: number
   readonly items: number
 }
 
-const mostKeysPerMap = 64
+/** `__proto__`, which cbor-x would decode as another key. */
+const protoKey = new TextEncoder().encode('__proto__')
 
 /**
  * Walks one CBOR item before cbor-x sees it and refuses what could cost more than its bytes: tags, indefinite lengths,
- * deep nesting, many items, map keys that are not text or occur twice, negative 64-bit integers (cbor-x rounds them).
+ * deep nesting, many items, map keys that are not text, occur twice or are `__proto__`, negative 64-bit integers (cbor-x rounds them).
  * Iterative, allocates only per map. Evidence: cbor-x alone takes a second for a 128 kB bignum and 761 MB for 35 kB of
  * packed tables.
  * @returns the position behind the item
@@ -41,7 +43,7 @@ export function prescan(bytes: Uint8Array, start: number, { depth: mostDepth, it
     } else if (head.major === 4 || head.major === 5) {
       const members = head.major === 5 ? head.value * 2 : head.value
       if (members > mostItems - items) throw malformed(`more than ${mostItems} items`)
-      if (head.major === 5 && head.value > mostKeysPerMap) throw malformed(`a map of more than ${mostKeysPerMap} keys`)
+      if (head.major === 5 && head.value > limits.keysPerMap) throw malformed(`a map of more than ${limits.keysPerMap} keys`)
       if (left.length > mostDepth) throw malformed(`nested deeper than ${mostDepth}`)
       left.push(members)
       keys.push(head.major === 5 ? [] : undefined)
@@ -84,6 +86,9 @@ function checkKey(bytes: Uint8Array, head: Head, seen: number[]): void {
   const end = start + head.value
   for (let index = 0; index < seen.length; index += 2) {
     if (sameBytes(bytes, start, end, seen[index] ?? 0, seen[index + 1] ?? 0)) throw malformed('a map key occurs twice')
+  }
+  if (head.value === protoKey.length && protoKey.every((byte, index) => byte === bytes[start + index])) {
+    throw malformed('a map key is __proto__')
   }
   seen.push(start, end)
 }

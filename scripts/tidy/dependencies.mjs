@@ -35,7 +35,9 @@ export function checkClientDependencies(workspaces) {
   const declared = thirdParty(client, workspaces)
   if (declared.join() !== clientDependencies.join()) {
     const found = declared.join(', ') || 'nothing'
-    problems.push(`client depends on ${found}; it must be ${clientDependencies.join(' and ')} alone.`)
+    problems.push(
+      `client depends on ${found}; it must be ${clientDependencies.join(' and ')} alone.`,
+    )
   }
   return problems
 }
@@ -54,13 +56,17 @@ export function checkBundles(workspaces) {
       const needed = inside.map(({ manifest }) => manifest.name ?? '').toSorted()
       const problems = []
       if (bundled.join() !== needed.join()) {
-        problems.push(`${outer.folder}/package.json bundles [${bundled}], it needs [${needed}].`)
+        problems.push(
+          `${outer.folder}/package.json bundles [${bundled.join()}], it needs [${needed.join()}].`,
+        )
       }
       for (const inner of inside) {
         for (const name of thirdParty(inner, workspaces)) {
           const wanted = inner.manifest.dependencies?.[name]
           if (outer.manifest.dependencies?.[name] === wanted) continue
-          problems.push(`${outer.folder}/package.json must list ${name} ${wanted}: ${inner.folder} does.`)
+          problems.push(
+            `${outer.folder}/package.json must list ${name} ${wanted}: ${inner.folder} does.`,
+          )
         }
       }
       return problems
@@ -75,7 +81,9 @@ export function checkLockfile(lockfile) {
   return Object.entries(lockfile.packages).flatMap(([name, entry]) => {
     const problems = []
     if (entry.link !== true && /^\w+:\/\//.test(entry.resolved ?? '')) {
-      problems.push(`package-lock.json: ${name} is resolved to an address; run npm install with our .npmrc.`)
+      problems.push(
+        `package-lock.json: ${name} is resolved to an address; run npm install with our .npmrc.`,
+      )
     }
     if (entry.hasInstallScript === true && entry.optional !== true && entry.dev !== true) {
       problems.push(`package-lock.json: ${name} needs an install script and is not optional.`)

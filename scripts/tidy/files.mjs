@@ -12,9 +12,17 @@ const highCeiling = 400
  */
 export const longFiles = {}
 
-const bannedNameParts = new Set(
-  ['util', 'utils', 'helper', 'helpers', 'common', 'types', 'manager', 'service', 'impl'],
-)
+const bannedNameParts = new Set([
+  'util',
+  'utils',
+  'helper',
+  'helpers',
+  'common',
+  'types',
+  'manager',
+  'service',
+  'impl',
+])
 
 /**
  * @param {SourceFile[]} files sources only
@@ -31,7 +39,8 @@ export function checkLengths(files, allowed) {
     if (reason !== undefined && lines <= ceiling) {
       problems.push(`${path} fits in ${ceiling} lines now: take it off the list of long files.`)
     }
-    if (reason?.trim() === '') problems.push(`${path} is on the list of long files without a reason.`)
+    if (reason?.trim() === '')
+      problems.push(`${path} is on the list of long files without a reason.`)
   }
   const known = new Set(files.map((file) => file.path))
   for (const path of Object.keys(allowed)) {
@@ -103,10 +112,14 @@ export function refusedWords(glossary) {
 
 const machineTraces = [
   { pattern: /(?<![\w.~-])\/(?:work|root|home)\//, what: 'a path of one machine' },
-  { pattern: /\.\.\/shared\b|\bshared\/(?:research|data)\b/, what: 'a path outside the repository' },
   {
+    pattern: /\.\.\/shared\b|\bshared\/(?:research|data)\b/,
+    what: 'a path outside the repository',
+  },
+  {
+    // Written so that the pattern does not find itself.
     pattern:
-      /registry\.npmjs|registry\.yarnpkg|npmmirror|artifactory|verdaccio|codeartifact|\.pkg\.dev|jfrog/i,
+      /registry[.]\w|npm[m]irror|[a]rtifactory|[v]erdaccio|[c]odeartifact|[.]pkg[.]dev|[j]frog/i,
     what: 'the host of a package registry',
   },
   { pattern: /^registry\s*=/m, what: 'a choice of package registry' },
@@ -121,7 +134,9 @@ export function checkMachineTraces(files) {
     machineTraces.flatMap(({ pattern, what }) => {
       const found = pattern.exec(text)
       if (found === null) return []
-      return [`${path}:${countLines(text.slice(0, found.index + 1))} holds ${what} ("${found[0]}").`]
+      return [
+        `${path}:${countLines(text.slice(0, found.index + 1))} holds ${what} ("${found[0]}").`,
+      ]
     }),
   )
 }

@@ -17,15 +17,20 @@ import { lineAt, readSource } from './source-text.mjs'
 /** @type {Record<string, string[] | '*'>} */
 export const layers = {
   kit: [],
+  // Real files: for shells only. A core sees the interface in kit.
+  'kit/src/storage': ['kit'],
+  // Simulated time and disks: for tests and e2e only.
+  'kit/src/testing': ['kit', 'kit/src/storage'],
   protocol: ['kit'],
   transport: ['kit', 'protocol'],
 
   'broker/src/core': ['kit', 'protocol'],
-  'broker/src/storage': ['kit', 'protocol', 'broker/src/core'],
+  'broker/src/storage': ['kit', 'kit/src/storage', 'protocol', 'broker/src/core'],
   'broker/src/handlers': ['kit', 'protocol', 'transport (types)', 'broker/src/core'],
   'broker/src/net': ['kit', 'protocol', 'transport', 'broker/src/core', 'broker/src/handlers'],
   broker: [
     'kit',
+    'kit/src/storage',
     'protocol',
     'transport',
     'broker/src/core',
@@ -35,7 +40,7 @@ export const layers = {
   ],
 
   'coordinator/src/core': ['kit', 'protocol'],
-  'coordinator/src/registry': ['kit', 'protocol', 'coordinator/src/core'],
+  'coordinator/src/registry': ['kit', 'kit/src/storage', 'protocol', 'coordinator/src/core'],
   'coordinator/src/handlers': ['kit', 'protocol', 'transport (types)', 'coordinator/src/core'],
   'coordinator/src/net': [
     'kit',
@@ -46,6 +51,7 @@ export const layers = {
   ],
   coordinator: [
     'kit',
+    'kit/src/storage',
     'protocol',
     'transport',
     'coordinator/src/core',
@@ -58,10 +64,23 @@ export const layers = {
   client: ['kit', 'protocol', 'transport', 'client/src/core'],
 
   bench: ['kit', 'client'],
-  cli: ['kit', 'protocol', 'transport', 'client', 'broker', 'coordinator', 'bench'],
+  cli: [
+    'kit',
+    'kit/src/storage',
+    'protocol',
+    'transport',
+    'client',
+    'broker',
+    'coordinator',
+    'bench',
+  ],
   e2e: '*',
   scripts: [],
 }
+
+/** Any test may import these, beside what its layer may. */
+const testLayers = ['kit/src/testing']
+const testCode = /\.test\.\w+$|\/testing\//
 
 const builtins = new Set(builtinModules)
 const importForms = [
@@ -150,7 +169,10 @@ function checkWorkspaceImport(file, found, rules) {
   if (own !== undefined && !own.references.includes(inner.folder)) {
     problems.push(`${own.folder}/tsconfig.json does not reference ../${inner.folder}.`)
   }
-  const target = layerOf(subpath === '' ? `${inner.folder}/` : `${inner.folder}/src${subpath}`, rules)
+  const target = layerOf(
+    subpath === '' ? `${inner.folder}/` : `${inner.folder}/src${subpath}`,
+    rules,
+  )
   return [...problems, ...checkArrow({ file, typeOnly: found.typeOnly, target }, rules)]
 }
 
@@ -164,11 +186,14 @@ function checkThirdParty(file, specifier, rules) {
   const name = parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/')
   const own = workspaceOf(file, rules)
   if (own?.manifest.dependencies?.[name] !== undefined) return []
-  const forTests = /\.test\.\w+$|\/testing\//.test(file.path)
+  const forTests = testCode.test(file.path)
   const shared = rules.rootManifest.devDependencies?.[name] !== undefined
   if ((forTests || own?.folder === 'e2e') && shared) return []
-  const manifest = own === undefined ? 'no package.json' : `${own.folder}/package.json does not list`
-  return [own === undefined ? 'scripts use Node alone.' : `${manifest} ${name} under "dependencies".`]
+  const manifest =
+    own === undefined ? 'no package.json' : `${own.folder}/package.json does not list`
+  return [
+    own === undefined ? 'scripts use Node alone.' : `${manifest} ${name} under "dependencies".`,
+  ]
 }
 
 /**
@@ -181,6 +206,7 @@ function checkArrow({ file, typeOnly, target }, rules) {
   if (target === undefined) return ['the layer table does not name its folder.']
   const allowed = rules.layers[from] ?? []
   if (from === target || allowed === '*' || allowed.includes(target)) return []
+  if (testLayers.includes(target) && testCode.test(file.path)) return []
   if (allowed.includes(`${target} (types)`)) {
     return typeOnly ? [] : [`${from} may take only types from ${target}: write import type.`]
   }

@@ -11,7 +11,8 @@
  */
 
 const quotes = new Set(['"', "'"])
-const beforeRegex = /(?:^|[(,=:[!&|?{};+\-*%<>~^]|=>|\b(?:return|typeof|case|of|in|void|await|yield))$/
+const beforeRegex =
+  /(?:^|[(,=:[!&|?{};+\-*%<>~^]|=>|\b(?:return|typeof|case|of|in|void|await|yield))$/
 
 /**
  * @param {string} text

@@ -40,7 +40,12 @@ export class Scheduler implements Clock {
   after(delayMs: number, callback: () => void): Timer {
     assert(Number.isFinite(delayMs), 'a delay is a finite number of ms')
     this.#order += 1
-    const event: Event = { at: this.#elapsedMs + Math.max(0, delayMs), order: this.#order, cancelled: false, run: callback }
+    const event: Event = {
+      at: this.#elapsedMs + Math.max(0, delayMs),
+      order: this.#order,
+      cancelled: false,
+      run: callback,
+    }
     this.#events.push(event)
     return { cancel: () => void (event.cancelled = true) }
   }

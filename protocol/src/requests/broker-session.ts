@@ -1,5 +1,5 @@
 import { exchange } from '../exchange.ts'
-import { type Checked, list, object, optional, text, whole } from '../fields.ts'
+import { type Checked, flag, list, object, optional, text, whole } from '../fields.ts'
 import type { Epoch, TopicId } from '../numbers.ts'
 import { topicInfo } from './topics.ts'
 
@@ -49,6 +49,8 @@ export const brokerSession = exchange({
     epoch: whole<Epoch>(1, 0xffff_ffff),
     appliedVersion: whole(),
     waitMs: whole(0, 60_000),
+    /** The broker stops: its session ends with this request. */
+    leaving: optional(flag),
   }),
   reply: object({
     version: whole(),

@@ -18,7 +18,14 @@ export const producedRun = object({
 export type ProducedRun = Checked<typeof producedRun>
 
 /** A record of a run that was not appended because its dedup id was seen: where the first one lies. */
-const deduplicated = object({ index: whole(0, limits.messagesPerRun), offset: whole<Offset>(), appendedAt: whole<TimeMs>() })
+const deduplicated = object({
+  /** Of the record in its run. */
+  index: whole(0, limits.messagesPerRun),
+  /** Where the first one lies: another partition when some were added since. */
+  partition: whole<PartitionNumber>(0, limits.partitionsPerTopic - 1),
+  offset: whole<Offset>(),
+  appendedAt: whole<TimeMs>(),
+})
 
 /**
  * What became of one run. With `error` nothing of it was appended now. Otherwise its records have the offsets from

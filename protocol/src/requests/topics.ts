@@ -11,7 +11,7 @@ const name = text(limits.nameBytes)
 export const topicPolicy = object({
   /** How long messages are kept, in ms; 0: for ever. */
   retentionMs: whole(0),
-  /** How many bytes a partition keeps; 0: any number. */
+  /** How many bytes of records the topic keeps, over all partitions; 0: any number. */
   maxBytes: whole(0),
   maxMessageBytes: whole(1, limits.mostMessageBytes),
   dedupWindowMs: whole(0, 86_400_000),

@@ -1,0 +1,192 @@
+import { type Clock, deferred, type Log, type Random, type Storage, type Timer } from '@popmq/kit'
+import { asMqError, type Checksum, fetch, isMqError, MqError, offsets, produce, purge } from '@popmq/protocol'
+import { type Listener, respond, type ResponderEvent, route, routes, type Routes, type Transport } from '@popmq/transport'
+import { claimIdentity, readIdentity } from './core/cluster-identity.ts'
+import { type LogOptions, logOptions } from './core/options.ts'
+import { RecoveredSet } from './core/recovered-set.ts'
+import type { ReplicaSet } from './core/replica-set.ts'
+import { handleFetch } from './handlers/fetch.ts'
+import { handleOffsets } from './handlers/offsets.ts'
+import { handleProduce } from './handlers/produce.ts'
+import { handlePurge } from './handlers/purge.ts'
+import { CoordinatorLink } from './net/coordinator-link.ts'
+
+/** The world as the broker sees it: real in a process, simulated in the simulator. */
+export interface BrokerPorts {
+  readonly storage: Storage
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly crc32: Checksum
+  readonly log: Log
+  readonly observe?: (event: ResponderEvent) => void
+}
+
+export interface BrokerOptions {
+  /** Number of the broker: stable over restarts, one of its own in the cluster. 1..65,535 */
+  readonly id: number
+  /** host:port of each coordinator. */
+  readonly coordinators: readonly string[]
+  /** host:port to listen on; port 0 takes a free one. */
+  readonly listen: string
+  /** host:port that clients are told. @defaultValue where it listens */
+  readonly advertise?: string
+  readonly log?: Partial<LogOptions>
+}
+
+const tickMs = 500
+
+/**
+ * One broker: recovers its log, opens its session with the coordinator, leads its replica set.
+ *
+ *     starting ──session open, epoch record synced──▶ serving ──close──▶ stopped
+ *     any ──disk failed, fenced──▶ failed: nothing is acknowledged any more, the process must end
+ */
+export class Broker {
+  readonly #ports: BrokerPorts
+  readonly #link: CoordinatorLink
+  readonly #failed = deferred<MqError>()
+  #listener: Listener | undefined
+  #set: ReplicaSet | undefined
+  #clusterId = ''
+  #state: 'starting' | 'serving' | 'stopped' | 'failed' = 'starting'
+  #timer: Timer | undefined
+  #ticking: Promise<void> = Promise.resolve()
+
+  private constructor(ports: BrokerPorts, options: BrokerOptions) {
+    this.#ports = ports
+    const incarnation = hex(ports.random.fill(new Uint8Array(16)))
+    this.#link = new CoordinatorLink({ ...ports, coordinators: options.coordinators, brokerId: options.id, incarnation })
+  }
+
+  /**
+   * Resolves when the broker serves.
+   * @throws MqError `damaged_log`, `unknown_record_kind`, `newer_format`, `foreign_cluster`, `registry_behind`, `port_in_use`, …
+   */
+  static async start(ports: BrokerPorts, options: BrokerOptions): Promise<Broker> {
+    const broker = new Broker(ports, options)
+    try {
+      await broker.#start(options)
+      return broker
+    } catch (error) {
+      await broker.close()
+      throw error
+    }
+  }
+
+  /** host:port where it listens. */
+  get address(): string {
+    return this.#listener?.address ?? ''
+  }
+
+  get isServing(): boolean {
+    return this.#state === 'serving'
+  }
+
+  /** Resolves, with the cause, when the broker can no longer be trusted: the process must end. */
+  get failed(): Promise<MqError> {
+    return this.#failed.promise
+  }
+
+  /** The set it leads, for metrics; undefined until it serves. */
+  get set(): ReplicaSet | undefined {
+    return this.#set
+  }
+
+  /** Stops: answers what is under way, syncs, writes a checkpoint, gives the session back. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'stopped') return
+    const failed = this.#state === 'failed'
+    this.#state = 'stopped'
+    this.#timer?.cancel()
+    this.#set?.waiters.wakeAll()
+    await this.#ticking
+    await this.#link.close()
+    if (!failed) await this.#set?.close()
+    await this.#listener?.close()
+  }
+
+  async #start(options: BrokerOptions): Promise<void> {
+    const { storage, transport, clock, crc32 } = this.#ports
+    const limits = logOptions(options.log)
+    const identity = await readIdentity(storage)
+    const recovered = await RecoveredSet.open({ storage, clock, crc32, options: limits })
+    this.#ports.log.info('log_recovered', recovered.facts)
+    const all = this.#routes()
+    this.#listener = await transport.listen(options.listen, (channel) => {
+      const observe = (event: ResponderEvent): void => this.#observe(event)
+      respond(channel, { role: 'broker', clusterId: () => this.#clusterId, clock, routes: all, observe })
+    })
+    const { highestTopicId, highestEpoch } = recovered.facts
+    const address = options.advertise ?? this.#listener.address
+    const opened = await this.#link.open({ address, clusterId: identity?.clusterId, highestTopicId, highestEpoch })
+    this.#clusterId = opened.clusterId
+    await claimIdentity(storage, opened)
+    this.#set = await recovered.lead({ ...opened, onFailed: (error) => this.#fail(error) })
+    this.#state = 'serving'
+    this.#link.keep({
+      topics: (topics) => this.#set?.updateTopics(topics),
+      fenced: (error) => this.#fail(error),
+    })
+    this.#tickLater()
+    this.#ports.log.info('broker_serving', { brokerId: options.id, address, epoch: opened.epoch, setId: opened.setId })
+  }
+
+  #routes(): Routes {
+    const { clock } = this.#ports
+    const serving = (): ReplicaSet => this.#serving()
+    const parts = (): { set: ReplicaSet; topics: ReplicaSet['topics'] } => ({ set: serving(), topics: serving().topics })
+    return routes(
+      route(produce, (request, context) =>
+        handleProduce(request, context, { ...parts(), clock, disk: () => serving().disk }),
+      ),
+      route(fetch, (request, context) => {
+        const { reader, waiters } = serving()
+        return handleFetch(request, context, { reader, waiters, clock, isStopping: () => !this.isServing })
+      }),
+      route(offsets, (request) => handleOffsets(request, parts())),
+      route(purge, (request) => handlePurge(request, parts())),
+    )
+  }
+
+  #serving(): ReplicaSet {
+    if (this.#state === 'serving' && this.#set !== undefined) return this.#set
+    if (this.#state === 'starting') throw new MqError('not_leader', 'the broker is starting', { retryAfterMs: 100 })
+    throw new MqError('shutting_down', 'the broker is stopping', { retryAfterMs: 500 })
+  }
+
+  #tickLater(): void {
+    this.#timer = this.#ports.clock.after(tickMs, () => {
+      this.#ticking = this.#tick()
+    })
+  }
+
+  /** Retention, cleaning, checkpoints: one at a time, in the background of produce and fetch. */
+  async #tick(): Promise<void> {
+    try {
+      await this.#set?.tick()
+    } catch (error) {
+      // A full disk passes; anything else that upkeep cannot do means that the data cannot be trusted to this process.
+      if (!isMqError(error, 'disk_full', 'broker_busy', 'outcome_unknown', 'shutting_down')) this.#fail(asMqError(error))
+      else this.#ports.log.warn('upkeep_put_off', { error: error.message })
+    }
+    if (this.#state === 'serving') this.#tickLater()
+  }
+
+  #observe(event: ResponderEvent): void {
+    this.#ports.observe?.(event)
+    // Our own bug: stopping beats acknowledging what is not true.
+    if (event.kind === 'defect') this.#fail(asMqError(event.error))
+  }
+
+  #fail(error: MqError): void {
+    if (this.#state === 'failed' || this.#state === 'stopped') return
+    this.#state = 'failed'
+    this.#ports.log.error('broker_failed', { name: error.name, error: error.message })
+    this.#failed.resolve(error)
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,106 @@
+import { RecordView, recordKinds, type LogPosition, writeU64 } from '@popmq/protocol'
+import type { Appender } from './appender.ts'
+import type { ConsumeQueues } from './consume-queue/index.ts'
+import type { BlockCache } from './log/block-cache.ts'
+import type { CommitLog } from './log/commit-log.ts'
+import type { LogReader } from './log/log-reader.ts'
+import { readBlocks } from './log/log-scan.ts'
+import type { Segment, Segments } from './log/segments.ts'
+import type { Views } from './views.ts'
+
+export interface CleanerParts {
+  readonly log: CommitLog
+  readonly segments: Segments
+  readonly appender: Appender
+  readonly queues: Pick<ConsumeQueues, 'isLive' | 'liveBytes' | 'dropIndexFile'>
+  readonly views: Views
+  readonly reader: LogReader
+  readonly cache: BlockCache
+  /** A segment is cleaned when at most this share of it is alive. */
+  readonly cleanBelowShare: number
+  readonly segmentBytes: number
+}
+
+/**
+ * Gives the disk back. The oldest segment goes through these states, one segment at a time:
+ *
+ *     kept ──at most `cleanBelowShare` alive──▶ moving      its survivors are appended again, marked as moved
+ *     moving ──all applied──▶ emptied                       a drop record says that nothing names it any more
+ *     emptied ──no checkpoint needs it, no reader holds it──▶ removed
+ *
+ * Everything is decided in the log, so a crash in any state begins again at `kept` and finds less to move.
+ */
+export class Cleaner {
+  readonly #parts: CleanerParts
+  #emptied: LogPosition | undefined
+
+  constructor(parts: CleanerParts) {
+    this.#parts = parts
+  }
+
+  /** Whether a segment waits for checkpoints to pass its end. */
+  get isWaiting(): boolean {
+    return this.#emptied !== undefined
+  }
+
+  /** Does what can be done now. `notNeeded`: no kept checkpoint needs the log below. @returns whether a file was removed */
+  async step(notNeeded: LogPosition): Promise<boolean> {
+    this.#rollWhenDead()
+    const oldest = this.#parts.segments.oldest
+    if (oldest === undefined || oldest === this.#parts.segments.active) return false
+    if (this.#emptied !== oldest.base) {
+      if (!this.#isMostlyDead(oldest)) return false
+      await this.#moveSurvivors(oldest)
+      this.#emptied = oldest.base
+    }
+    if (notNeeded < oldest.end) return false
+    await this.#remove(oldest)
+    return true
+  }
+
+  /** A large active segment that is mostly dead is closed, or a purge would give nothing back until it is full. */
+  #rollWhenDead(): void {
+    const { log, queues, segmentBytes, cleanBelowShare } = this.#parts
+    const bytes = log.end - log.activeBase
+    if (bytes > segmentBytes / 8 && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare) log.roll()
+  }
+
+  #isMostlyDead({ base, end }: Segment): boolean {
+    return this.#parts.queues.liveBytes(base) <= (end - base) * this.#parts.cleanBelowShare
+  }
+
+  async #moveSurvivors(segment: Segment): Promise<void> {
+    const { log, segments, queues, views, appender } = this.#parts
+    await views.whenApplied(segment.end)
+    if (queues.liveBytes(segment.base) > 0) {
+      for await (const block of readBlocks(segments, segment.base, segment.end)) {
+        await this.#moveBlock(block)
+        // One block at a time: cleaning never takes more of the disk or of the unsynced bytes than that.
+        await log.whenSynced(log.end)
+      }
+    }
+    const body = new Uint8Array(8)
+    writeU64(new DataView(body.buffer), 0, segment.base)
+    const end = appender.appendControl({ kind: 'drop_segment', body })
+    await log.whenSynced(end)
+    await views.whenApplied(end)
+  }
+
+  async #moveBlock(block: Uint8Array): Promise<void> {
+    const { queues, appender } = this.#parts
+    const record = new RecordView()
+    for (let at = 0; at < block.length; at = record.end) {
+      record.move(block, at)
+      if (record.kind === recordKinds.message && (await queues.isLive(record))) appender.appendMoved(record)
+    }
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    const { segments, queues, reader, cache } = this.#parts
+    await reader.unpinned()
+    await queues.dropIndexFile(segment.base)
+    await segments.dropOldest()
+    cache.dropBelow(segment.end)
+    this.#emptied = undefined
+  }
+}

@@ -1,0 +1,124 @@
+import { type FetchedPartition, type FetchResult, errorNumber, type LogPosition, logPosition, MqError } from '@popmq/protocol'
+import { offset, type Offset, partitionKey } from '@popmq/protocol'
+import { type ConsumeQueues, EntryView } from './consume-queue/index.ts'
+import type { LogReader } from './log/log-reader.ts'
+import type { Topics } from './topics.ts'
+
+export interface FetchReaderParts {
+  readonly queues: Pick<ConsumeQueues, 'bounds' | 'slice' | 'sliceNow'>
+  readonly log: LogReader
+  readonly topics: Pick<Topics, 'led'>
+}
+
+export interface Fetched {
+  readonly results: readonly FetchResult[]
+  /** The record bytes of the results, in their order. */
+  readonly slices: readonly Uint8Array[]
+  /** Whether there is a record or an error: otherwise the request may be held. */
+  readonly hasNews: boolean
+  /** The partitions with the offsets to go on from, filtered records passed by. */
+  readonly rest: readonly FetchedPartition[]
+}
+
+/** Bytes of the log that are one behind the other. */
+interface Stretch {
+  readonly from: LogPosition
+  to: LogPosition
+}
+
+interface Picked {
+  readonly result: FetchResult
+  readonly stretches: readonly Stretch[]
+}
+
+/** How many entries are looked at in one step: a filter that matches nothing must not hold up the others. */
+const entriesPerStep = 16_384
+
+/** Reads visible records of many partitions: entries from the consume queues, then their bytes in as few stretches as they lie in. */
+export class FetchReader {
+  readonly #parts: FetchReaderParts
+  readonly #entry = new EntryView()
+
+  constructor(parts: FetchReaderParts) {
+    this.#parts = parts
+  }
+
+  /** Reads up to `maxBytes` of records, at least one if there is any; partitions are served in the order given. */
+  read(partitions: readonly FetchedPartition[], maxBytes: number): Promise<Fetched> {
+    return this.#parts.log.pinned(() => this.#read(partitions, maxBytes))
+  }
+
+  async #read(partitions: readonly FetchedPartition[], maxBytes: number): Promise<Fetched> {
+    const picks: Picked[] = []
+    let room = maxBytes
+    for (const asked of partitions) {
+      if (room <= 0) break
+      const picked = this.#refusal(asked) ?? (await this.#pick(asked, { room, isFirst: room === maxBytes }))
+      room -= picked.result.bytes
+      picks.push(picked)
+    }
+    const slices = await this.#bytesOf(picks)
+    const news = ({ bytes, error }: FetchResult): boolean => bytes > 0 || error !== undefined
+    const moved = picks.filter(({ result }, index) => news(result) || result.next > (partitions[index]?.offset ?? 0))
+    return {
+      results: moved.map(({ result }) => result),
+      slices,
+      hasNews: picks.some(({ result }) => news(result)),
+      rest: partitions.map((asked, index) => ({ ...asked, offset: picks[index]?.result.next ?? asked.offset })),
+    }
+  }
+
+  #refusal({ topicId, partition, offset: from }: FetchedPartition): Picked | undefined {
+    const { low, high } = this.#parts.queues.bounds(partitionKey(topicId, partition))
+    const refuse = (error: MqError): Picked => ({
+      result: { topicId, partition, low, high, next: from, bytes: 0, error: errorNumber(error.name), what: error.what },
+      stretches: [],
+    })
+    if (this.#parts.topics.led(topicId, partition) === undefined) {
+      return refuse(new MqError('not_leader', `this broker does not lead partition ${partition} of topic ${topicId}`))
+    }
+    if (from < low || from > high) {
+      return refuse(new MqError('offset_out_of_range', `offset ${from} is not within ${low} to ${high}`))
+    }
+    return undefined
+  }
+
+  async #pick(asked: FetchedPartition, limit: { room: number; isFirst: boolean }): Promise<Picked> {
+    const { topicId, partition } = asked
+    const key = partitionKey(topicId, partition)
+    const { queues } = this.#parts
+    const range = queues.sliceNow(key, asked.offset, entriesPerStep) ?? (await queues.slice(key, asked.offset, entriesPerStep))
+    const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
+    const stretches: Stretch[] = []
+    let bytes = 0
+    let next: Offset = range.from
+    for (let index = 0; index < range.count; index += 1) {
+      const entry = range.entry(index, this.#entry)
+      if (wanted === undefined || wanted.has(entry.tagHash)) {
+        if (bytes + entry.size > limit.room && !(limit.isFirst && bytes === 0)) break
+        extend(stretches, entry.position, entry.size)
+        bytes += entry.size
+      }
+      next = offset(range.from + index + 1)
+    }
+    // Bounds after any wait: what became visible meanwhile is told.
+    return { result: { topicId, partition, ...queues.bounds(key), next, bytes }, stretches }
+  }
+
+  async #bytesOf(picks: readonly Picked[]): Promise<Uint8Array[]> {
+    const slices: Uint8Array[] = []
+    for (const { stretches } of picks) {
+      for (const { from, to } of stretches) {
+        const read = this.#parts.log.read(from, to)
+        slices.push(...(Array.isArray(read) ? read : await read))
+      }
+    }
+    return slices
+  }
+}
+
+function extend(stretches: Stretch[], position: LogPosition, size: number): void {
+  const last = stretches.at(-1)
+  if (last !== undefined && last.to === position) last.to = logPosition(position + size)
+  else stretches.push({ from: position, to: logPosition(position + size) })
+}

@@ -1,0 +1,35 @@
+import { crc32 } from 'node:zlib'
+import { partitionNumber, prepareMessage, producerId, sealRecord, topicId, writeMessage } from '@popmq/protocol'
+import type { MessageSections } from '@popmq/protocol'
+
+/** For tests: a run as a producer's client writes it. */
+export interface SampleRun {
+  readonly topic?: number
+  readonly partition?: number
+  readonly producer?: number
+  readonly producerEpoch?: number
+  readonly base?: number
+  readonly values: readonly (string | Uint8Array)[]
+  readonly sections?: (index: number) => MessageSections
+}
+
+export function sampleRun({ topic = 1, partition = 0, producer = 0, producerEpoch = 0, base = 0, ...run }: SampleRun): Uint8Array {
+  const prepared = run.values.map((value, index) => prepareMessage(run.sections?.(index) ?? {}, value))
+  const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
+  let at = 0
+  for (const message of prepared) {
+    const end = writeMessage(bytes, at, message, {
+      kind: 'message',
+      topicId: topicId(topic),
+      partition: partitionNumber(partition),
+      producerId: producerId(producer),
+      producerEpoch,
+      runCount: prepared.length,
+      runBase: base,
+      messageId: new Uint8Array(16).fill(prepared.length),
+    })
+    sealRecord(bytes, at, message.recordBytes, crc32)
+    at = end
+  }
+  return bytes
+}

@@ -1,0 +1,213 @@
+import type { Clock, Storage } from '@popmq/kit'
+import { asMqError, type Checksum, type Epoch, logPosition, MqError, RecordView } from '@popmq/protocol'
+import { type TopicId, type TopicInfo, topicOfKey } from '@popmq/protocol'
+import { Appender } from './appender.ts'
+import { Checkpointer, type LogFacts, sectionNames } from './checkpointer.ts'
+import { Cleaner } from './cleaner.ts'
+import { ConsumeQueues } from './consume-queue/index.ts'
+import { FetchReader } from './fetch-reader.ts'
+import { BlockCache } from './log/block-cache.ts'
+import { type Checkpoint, Checkpoints } from './log/checkpoint.ts'
+import { CommitLog } from './log/commit-log.ts'
+import { LogReader } from './log/log-reader.ts'
+import { readBlocks, visitRecords } from './log/log-scan.ts'
+import { type RecoveredLog, recoverLog } from './log/recovery.ts'
+import { Segments } from './log/segments.ts'
+import type { LogOptions } from './options.ts'
+import { ReplicaSet } from './replica-set.ts'
+import { Retention } from './retention.ts'
+import { DedupIds, NextOffsets, ProducerRuns, type Sequencer } from './sequencers/index.ts'
+import { Topics } from './topics.ts'
+import { Views } from './views.ts'
+import { Waiters } from './waiters.ts'
+
+export interface RecoveredSetParts {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly crc32: Checksum
+  readonly options: LogOptions
+}
+
+/** What the coordinator gives a broker that may lead. */
+export interface LeadershipGrant {
+  /** Above every epoch in the log. */
+  readonly epoch: Epoch
+  readonly setId: number
+  readonly topics: readonly TopicInfo[]
+  /** The data can no longer be trusted to this process. */
+  readonly onFailed: (error: MqError) => void
+}
+
+/** Facts about a recovery, for logs and for the coordinator. */
+export interface RecoveryFacts extends LogFacts {
+  readonly endPosition: number
+  readonly verifiedBytes: number
+  readonly cutBytes: number
+  readonly isClean: boolean
+}
+
+/**
+ * A log that was made whole after a stop and is not led yet: the first of two steps, for the epoch comes from the
+ * coordinator, who wants to know what the log holds.
+ */
+export class RecoveredSet {
+  readonly #parts: RecoveredSetParts
+  readonly #segments: Segments
+  readonly #checkpoint: Checkpoint
+  readonly #log: RecoveredLog
+  readonly facts: RecoveryFacts & Readonly<Record<string, number | boolean>>
+
+  private constructor(parts: RecoveredSetParts, opened: { segments: Segments; checkpoint: Checkpoint; log: RecoveredLog }) {
+    this.#parts = parts
+    this.#segments = opened.segments
+    this.#checkpoint = opened.checkpoint
+    this.#log = opened.log
+    const known = factsOf(opened.checkpoint)
+    this.facts = {
+      endPosition: opened.log.end,
+      verifiedBytes: opened.log.verifiedBytes,
+      cutBytes: opened.log.cutBytes,
+      isClean: opened.checkpoint.cleanEnd === opened.log.end,
+      lastAppendedAt: Math.max(known.lastAppendedAt, opened.log.lastAppendedAt),
+      highestEpoch: Math.max(known.highestEpoch, opened.log.highestEpoch),
+      highestTopicId: Math.max(known.highestTopicId, opened.log.highestTopicId),
+    }
+  }
+
+  /** @throws MqError `damaged_log`, `unknown_record_kind`, `newer_format` */
+  static async open(parts: RecoveredSetParts): Promise<RecoveredSet> {
+    const checkpoint = await new Checkpoints(parts.storage, parts.crc32).newest()
+    const segments = await Segments.open(parts.storage)
+    if (segments.all.length === 0 && checkpoint.synced === 0) await segments.roll(logPosition(0))
+    const log = await recoverLog(segments, { from: checkpoint.sequenced, synced: checkpoint.synced }, parts.crc32)
+    return new RecoveredSet(parts, { segments, checkpoint, log })
+  }
+
+  /**
+   * Rebuilds what is derived from the log, takes the lead under the new epoch and says so in the log.
+   * @throws MqError `registry_behind` when the epoch is not above all in the log
+   */
+  async lead(grant: LeadershipGrant): Promise<ReplicaSet> {
+    if (grant.epoch <= this.facts.highestEpoch) {
+      throw new MqError('registry_behind', `the log holds epoch ${this.facts.highestEpoch} and the coordinator gave ${grant.epoch}`)
+    }
+    const topics = new Topics(grant.setId, grant.topics)
+    return this.#build(grant, topics, await this.#rebuild(topics))
+  }
+
+  async #build({ epoch, onFailed }: LeadershipGrant, topics: Topics, derived: Derived): Promise<ReplicaSet> {
+    const { clock, crc32, options, storage } = this.#parts
+    const { nextOffsets, producerRuns, dedupIds, queues } = derived
+    const waiters = new Waiters(clock)
+    const fail = (error: unknown): void => onFailed(asMqError(error))
+    const views = new Views({ queues, waiters, applied: this.#log.end, onFailed: fail })
+    const log = this.#openLog(views, onFailed)
+    views.follow(log.tail)
+    const cache = new BlockCache(this.#segments, {
+      blockBytes: options.cacheBlockBytes,
+      cacheBytes: options.cacheBytes,
+      readsInFlight: options.catchUpReads,
+    })
+    const reader = new LogReader(log.tail, cache)
+    const dedupWindowMs = (id: TopicId): number => topics.dedupWindowMs(id)
+    const appender = new Appender({ log, nextOffsets, producerRuns, dedupIds, crc32, epoch, dedupWindowMs })
+    const parts = { ...options, clock, options, log, segments: this.#segments, cache, appender, queues, views, waiters, topics }
+    const cleaner = new Cleaner({ ...parts, reader })
+    const checkpointer = new Checkpointer({
+      ...parts,
+      checkpoints: new Checkpoints(storage, crc32),
+      sequencers: new Map<string, Sequencer>(Object.entries({ nextOffsets, producerRuns, dedupIds })),
+      facts: () => ({
+        lastAppendedAt: log.stamp(),
+        highestEpoch: epoch,
+        highestTopicId: Math.max(this.facts.highestTopicId, ...[...topics.all].map(({ id }) => id)),
+      }),
+      notNeeded: logPosition(0),
+    })
+    const gone = goneTopics(nextOffsets, topics)
+    const started = appender.appendControl({ kind: 'epoch_start', body: new Uint8Array(0) })
+    await log.whenSynced(started)
+    return new ReplicaSet({
+      ...parts,
+      space: () => storage.space(),
+      nextOffsets,
+      producerRuns,
+      dedupIds,
+      reader: new FetchReader({ queues, log: reader, topics }),
+      retention: new Retention({ queues, topics }),
+      cleaner,
+      checkpointer,
+      gone,
+    })
+  }
+
+  #openLog(views: Views, onFailed: (error: MqError) => void): CommitLog {
+    const { clock, options } = this.#parts
+    return new CommitLog({
+      ...options,
+      segments: this.#segments,
+      clock,
+      end: this.#log.end,
+      lastAppendedAt: this.facts.lastAppendedAt,
+      onCommit: (commit) => views.commit(commit),
+      onFailed,
+    })
+  }
+
+  /** Sequencers and views: from the checkpoint, then from the log behind it. */
+  async #rebuild(topics: Topics): Promise<Derived> {
+    const { storage, crc32 } = this.#parts
+    const { sections, sequenced, viewed } = this.#checkpoint
+    const nextOffsets = new NextOffsets()
+    const producerRuns = new ProducerRuns()
+    const dedupIds = new DedupIds({ windowMsOf: (id) => topics.dedupWindowMs(id) })
+    for (const [name, sequencer] of Object.entries({ nextOffsets, producerRuns, dedupIds })) {
+      const section = sections.get(name)
+      if (section !== undefined) sequencer.restore(section)
+    }
+    const queues = await ConsumeQueues.open({ storage, crc32, snapshot: sections.get(sectionNames.queues) })
+    for await (const block of readBlocks(this.#segments, sequenced, this.#log.end)) {
+      const pending: number[] = []
+      visitRecords([block], (record) => {
+        for (const sequencer of [nextOffsets, producerRuns, dedupIds]) sequencer.observe(record)
+        if (record.position >= viewed) pending.push(record.start)
+      })
+      await applyAll(queues, block, pending)
+    }
+    return { nextOffsets, producerRuns, dedupIds, queues }
+  }
+}
+
+interface Derived {
+  readonly nextOffsets: NextOffsets
+  readonly producerRuns: ProducerRuns
+  readonly dedupIds: DedupIds
+  readonly queues: ConsumeQueues
+}
+
+/** Records are applied in order; one that needs pages from disk is waited for. `starts` are positions in `block`. */
+async function applyAll(queues: ConsumeQueues, block: Uint8Array, starts: readonly number[]): Promise<void> {
+  const record = new RecordView()
+  for (const start of starts) {
+    record.move(block, start)
+    const loading = queues.prepare(record)
+    if (loading !== undefined) await loading
+    queues.apply(record)
+  }
+}
+
+/** Topics that have messages here and that the coordinator no longer knows. */
+function goneTopics(nextOffsets: NextOffsets, topics: Topics): Set<TopicId> {
+  const gone = new Set<TopicId>()
+  for (const { key } of nextOffsets.partitions()) {
+    const id = topicOfKey(key)
+    if (topics.get(id) === undefined) gone.add(id)
+  }
+  return gone
+}
+
+function factsOf({ sections }: Checkpoint): LogFacts {
+  const section = sections.get(sectionNames.facts)
+  if (section === undefined) return { lastAppendedAt: 0, highestEpoch: 0, highestTopicId: 0 }
+  return JSON.parse(new TextDecoder().decode(section)) as LogFacts
+}

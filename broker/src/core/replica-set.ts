@@ -1,0 +1,174 @@
+import type { Clock } from '@popmq/kit'
+import { isMqError, keysOfTopic, type LogPosition, type MqError, type Offset, type PartitionKey, type TimeMs, type TopicId, type TopicInfo } from '@popmq/protocol'
+import type { Appender, PlacedRun } from './appender.ts'
+import type { Checkpointer } from './checkpointer.ts'
+import type { Cleaner } from './cleaner.ts'
+import { type ConsumeQueues, encodeHorizon, type Horizon, mostHorizons } from './consume-queue/index.ts'
+import { type DiskVerdict, judgeDisk } from './disk-room.ts'
+import type { FetchReader } from './fetch-reader.ts'
+import type { IncomingRun } from './incoming-run.ts'
+import type { BlockCache } from './log/block-cache.ts'
+import type { CommitLog } from './log/commit-log.ts'
+import type { Segments } from './log/segments.ts'
+import type { LogOptions } from './options.ts'
+import type { Retention } from './retention.ts'
+import type { DedupIds, NextOffsets, ProducerRuns } from './sequencers/index.ts'
+import type { Topics } from './topics.ts'
+import type { Views } from './views.ts'
+import type { Waiters } from './waiters.ts'
+
+/** Everything that a leading set is made of; `RecoveredSet.lead` builds it. */
+export interface ReplicaSetParts {
+  readonly clock: Clock
+  readonly options: LogOptions
+  readonly space: () => Promise<{ readonly freeBytes: number }>
+  readonly topics: Topics
+  readonly segments: Segments
+  readonly cache: BlockCache
+  readonly log: CommitLog
+  readonly appender: Appender
+  readonly nextOffsets: NextOffsets
+  readonly producerRuns: ProducerRuns
+  readonly dedupIds: DedupIds
+  readonly queues: ConsumeQueues
+  readonly views: Views
+  readonly waiters: Waiters
+  readonly reader: FetchReader
+  readonly retention: Retention
+  readonly cleaner: Cleaner
+  readonly checkpointer: Checkpointer
+  /** Topics that the data holds and the coordinator no longer knows. */
+  readonly gone: Iterable<TopicId>
+}
+
+/** A commit log that this broker leads, with all that is derived from it: what the handlers see. */
+export class ReplicaSet {
+  readonly #parts: ReplicaSetParts
+  #disk: DiskVerdict = { state: 'ok', holdMs: 0 }
+  #retentionAtMs = 0
+  /** Deleted topics whose end is not in the log yet. */
+  readonly #gone: Set<TopicId>
+
+  constructor(parts: ReplicaSetParts) {
+    this.#parts = parts
+    this.#gone = new Set(parts.gone)
+    this.#forgetGone()
+  }
+
+  get topics(): Topics {
+    return this.#parts.topics
+  }
+  get reader(): FetchReader {
+    return this.#parts.reader
+  }
+  get waiters(): Waiters {
+    return this.#parts.waiters
+  }
+  get disk(): DiskVerdict {
+    return this.#disk
+  }
+
+  /** Appends a run at once; it is as durable as the log's synced position says. */
+  append(run: IncomingRun): PlacedRun | MqError {
+    return this.#parts.appender.append(run)
+  }
+
+  /** @throws MqError `outcome_unknown` */
+  whenSynced(position: LogPosition): Promise<void> {
+    return this.#parts.log.whenSynced(position)
+  }
+
+  /** The offsets that can be read: [low, high). Both 0 for a partition without a message. */
+  bounds(key: PartitionKey): { readonly low: Offset; readonly high: Offset } {
+    return this.#parts.queues.bounds(key)
+  }
+
+  /** The first offset appended at or after `at`; high when nothing is that new. */
+  offsetAt(key: PartitionKey, at: TimeMs): Promise<Offset> {
+    return this.#parts.queues.offsetAt(key, at)
+  }
+
+  /** Makes what is below each low unreadable; resolves when that is durable and applied. */
+  async raiseLow(horizons: readonly Horizon[]): Promise<void> {
+    const { appender, log, views } = this.#parts
+    let end = log.end
+    for (let at = 0; at < horizons.length; at += mostHorizons) {
+      end = appender.appendControl({ kind: 'horizon', body: encodeHorizon(horizons.slice(at, at + mostHorizons)) })
+    }
+    await log.whenSynced(end)
+    await views.whenApplied(end)
+  }
+
+  /** Takes the coordinator's list of topics. What is gone from it loses its messages for good. */
+  updateTopics(topics: readonly TopicInfo[]): void {
+    const { topics: known } = this.#parts
+    const before = [...known.all].map(({ id }) => id)
+    known.update(topics)
+    for (const id of before) if (known.get(id) === undefined) this.#gone.add(id)
+    this.#forgetGone()
+    // A reader of a deleted topic is told at once.
+    for (const id of before) for (const key of keysOfTopic(id)) this.#parts.waiters.wake(key)
+  }
+
+  /** Upkeep: looks at the disk, lets go what is too old, cleans, writes a checkpoint. Called again and again, never twice at once. */
+  async tick(): Promise<void> {
+    const { clock, options, space, producerRuns, dedupIds, cleaner, checkpointer } = this.#parts
+    const { freeBytes } = await space()
+    this.#disk = judgeDisk(freeBytes, options.segmentBytes)
+    this.#forgetGone()
+    producerRuns.expire(clock.now())
+    dedupIds.expire(clock.now())
+    if (clock.monotonic() >= this.#retentionAtMs) await this.#retain()
+    if (checkpointer.isDue || cleaner.isWaiting) await checkpointer.write()
+    while (await cleaner.step(checkpointer.notNeeded)) await checkpointer.write()
+  }
+
+  /** Syncs what was appended and leaves a checkpoint behind, so that the next start reads nothing again. */
+  async close(): Promise<void> {
+    const { log, checkpointer, queues, segments } = this.#parts
+    await log.close()
+    // On a full disk some records were never synced: they were not acknowledged, and a checkpoint would claim them.
+    if (log.synced === log.end) await checkpointer.write(true)
+    await queues.close()
+    await segments.close()
+  }
+
+  /** Figures for metrics. */
+  stats(): Readonly<Record<string, number>> {
+    const { log, waiters, queues, cache, producerRuns, dedupIds } = this.#parts
+    return {
+      logEndBytes: log.end,
+      logSyncedBytes: log.synced,
+      logSyncs: log.syncs,
+      waiters: waiters.size,
+      dirtyPageBytes: queues.dirtyBytes,
+      diskReadBytes: cache.diskBytes,
+      producerWindows: producerRuns.size,
+      dedupIds: dedupIds.size,
+    }
+  }
+
+  /** Says in the log that a topic is gone; when the log takes nothing now, the next tick tries again. */
+  #forgetGone(): void {
+    const { appender, nextOffsets, producerRuns, dedupIds } = this.#parts
+    for (const id of this.#gone) {
+      try {
+        appender.appendControl({ kind: 'topic_gone', topicId: id, body: new Uint8Array(0) })
+      } catch (error) {
+        if (isMqError(error)) return
+        throw error
+      }
+      for (const sequencer of [nextOffsets, producerRuns, dedupIds]) sequencer.forgetTopic(id)
+      this.#gone.delete(id)
+    }
+  }
+
+  async #retain(): Promise<void> {
+    const { clock, options, retention } = this.#parts
+    const horizons = await retention.due(clock.now(), mostHorizons)
+    if (horizons.length > 0) await this.raiseLow(horizons)
+    // More than fits in one pass: the next tick goes on.
+    this.#retentionAtMs = horizons.length === mostHorizons ? 0 : clock.monotonic() + options.retentionMs
+  }
+}
+

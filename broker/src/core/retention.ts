@@ -1,0 +1,61 @@
+import { offset, type Offset, type PartitionKey, type TimeMs, type TopicInfo } from '@popmq/protocol'
+import { type ConsumeQueues, EntryView, type Horizon } from './consume-queue/index.ts'
+import type { Topics } from './topics.ts'
+
+export interface RetentionParts {
+  readonly queues: Pick<ConsumeQueues, 'bounds' | 'keptBytes' | 'offsetAt' | 'slice'>
+  readonly topics: Topics
+}
+
+/**
+ * Decides which messages their topic no longer keeps. It only decides: the leader appends a horizon record, and applying
+ * that raises the low offsets.
+ *
+ * By age: a message appended more than `retention` ago goes. By size: a topic whose partitions here hold more than their
+ * share of `maxBytes` loses the same share of each partition, oldest first.
+ */
+export class Retention {
+  readonly #parts: RetentionParts
+  readonly #entry = new EntryView()
+  /** When the oldest message of a partition can first be too old: until then it need not be looked at. */
+  readonly #nextLook = new Map<PartitionKey, TimeMs>()
+
+  constructor(parts: RetentionParts) {
+    this.#parts = parts
+  }
+
+  /** The low offsets that should rise now, at most `most` of them. */
+  async due(nowMs: TimeMs, most: number): Promise<Horizon[]> {
+    const horizons: Horizon[] = []
+    for (const topic of this.#parts.topics.all) {
+      const keys = this.#parts.topics.ledKeys(topic)
+      const excess = this.#excessShare(topic, keys)
+      for (const key of keys) {
+        if (horizons.length === most) return horizons
+        const { low, high } = this.#parts.queues.bounds(key)
+        const byAge = await this.#lowByAge(key, topic, nowMs)
+        const next = Math.max(byAge, low + Math.ceil((high - low) * excess))
+        if (next > low) horizons.push({ key, low: offset(next) })
+      }
+    }
+    return horizons
+  }
+
+  async #lowByAge(key: PartitionKey, { policy }: TopicInfo, nowMs: TimeMs): Promise<Offset> {
+    const { queues } = this.#parts
+    const { low, high } = queues.bounds(key)
+    if (policy.retentionMs === 0 || low === high || nowMs < (this.#nextLook.get(key) ?? 0)) return low
+    const kept = await queues.offsetAt(key, nowMs - policy.retentionMs)
+    const oldest = await queues.slice(key, kept, 1)
+    if (oldest.count > 0) this.#nextLook.set(key, oldest.entry(0, this.#entry).appendedAt + policy.retentionMs)
+    return kept
+  }
+
+  /** How much of each partition is too much, 0..1. */
+  #excessShare({ policy, sets }: TopicInfo, keys: readonly PartitionKey[]): number {
+    if (policy.maxBytes === 0) return 0
+    const held = keys.reduce((sum, key) => sum + this.#parts.queues.keptBytes(key), 0)
+    const allowed = (policy.maxBytes * keys.length) / sets.length
+    return held <= allowed ? 0 : 1 - allowed / held
+  }
+}

@@ -1,0 +1,6 @@
+export * from './dedup-ids.ts'
+export * from './next-offsets.ts'
+export * from './producer-runs.ts'
+export { type DroppedRecord, foldRunCrc, lastSequence, type PlacedRun, type Run } from './run.ts'
+export { runLifetimeMs, type RunVerdict } from './run.ts'
+export type { Sequencer } from './sequencer.ts'

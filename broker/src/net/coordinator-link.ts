@@ -1,0 +1,158 @@
+import { Backoff, type Clock, type Log, type Random, sleep } from '@popmq/kit'
+import { asMqError, brokerOpen, brokerSession, type Epoch, isMqError, MqError, type ReplyOf, type RequestOf, type TopicInfo } from '@popmq/protocol'
+import { Caller, type Transport } from '@popmq/transport'
+
+export interface LinkParts {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** host:port of each coordinator, tried in turn. */
+  readonly coordinators: readonly string[]
+  readonly brokerId: number
+  /** Random text of this process. */
+  readonly incarnation: string
+}
+
+/** What the broker's data says at start. */
+export interface BrokerFacts {
+  readonly address: string
+  readonly clusterId: string | undefined
+  readonly highestTopicId: number
+  readonly highestEpoch: number
+}
+
+export interface OpenedSession extends ReplyOf<typeof brokerOpen> {
+  readonly topics: readonly TopicInfo[]
+}
+
+export interface LinkEvents {
+  /** Takes the whole list of topics anew; the coordinator is told when this returns. */
+  topics(topics: readonly TopicInfo[]): void
+  /** Another process has this broker's id: this one must stop. */
+  fenced(error: MqError): void
+}
+
+const holdMs = 2_000
+const answerMs = 5_000
+
+/**
+ * The broker's end of its session with the coordinator.
+ *
+ *     opening ──broker_open──▶ open ──held request answered──▶ open      topics applied, then told with the next one
+ *     open ──connection lost, coordinator away──▶ open                    tried again; the broker leads on
+ *     open ──broker_fenced──▶ fenced                                      for good
+ *     any ──close──▶ closed                                               the session is given back
+ */
+export class CoordinatorLink {
+  readonly #parts: LinkParts
+  readonly #backoff: Backoff
+  readonly #stop = new AbortController()
+  #caller: Caller | undefined
+  #nextCoordinator = 0
+  #epoch: Epoch | undefined
+  #version = 0
+  #loop: Promise<void> = Promise.resolve()
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts
+    this.#backoff = new Backoff(parts.random, { firstMs: 50, mostMs: 2_000 })
+  }
+
+  /**
+   * Opens the session and learns the topics; tries until a coordinator answers.
+   * @throws MqError `foreign_cluster`, `registry_behind`, `closed`
+   */
+  async open(facts: BrokerFacts): Promise<OpenedSession> {
+    const { brokerId, incarnation } = this.#parts
+    const { clusterId, ...known } = facts
+    const request = { brokerId, incarnation, ...known, ...(clusterId === undefined ? {} : { clusterId }) }
+    const opened = await this.#insist((caller) => caller.call(brokerOpen, request, { timeoutMs: answerMs }))
+    this.#epoch = opened.reply.epoch
+    const first = await this.#insist((caller) => caller.call(brokerSession, this.#session(0), { timeoutMs: answerMs }))
+    this.#version = first.reply.version
+    return { ...opened.reply, topics: first.reply.topics ?? [] }
+  }
+
+  /** Keeps the session; the topics told by `open` are applied already. */
+  keep(events: LinkEvents): void {
+    this.#loop = this.#keep(events)
+  }
+
+  /** Gives the session back, so that a successor need not wait for it to end. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#loop
+    const caller = this.#caller
+    if (caller === undefined || caller.closed || this.#epoch === undefined) return
+    try {
+      await caller.call(brokerSession, { ...this.#session(0), leaving: true }, { timeoutMs: 1_000 })
+    } catch (error) {
+      this.#parts.log.debug('session_not_given_back', { error: asMqError(error).message })
+    }
+    await caller.close()
+  }
+
+  async #keep({ topics, fenced }: LinkEvents): Promise<void> {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
+      try {
+        const { reply } = await this.#insist((caller) =>
+          caller.call(brokerSession, this.#session(holdMs), { timeoutMs: holdMs + answerMs, signal }),
+        )
+        if (reply.topics !== undefined) topics(reply.topics)
+        this.#version = reply.version
+      } catch (error) {
+        if (signal.aborted) return
+        fenced(asMqError(error))
+        return
+      }
+    }
+  }
+
+  #session(waitMs: number): RequestOf<typeof brokerSession> {
+    return { brokerId: this.#parts.brokerId, epoch: this.#epoch as Epoch, appliedVersion: this.#version, waitMs }
+  }
+
+  /** Calls until it is answered, by one coordinator after the other. @throws what will not change by trying again */
+  async #insist<T>(call: (caller: Caller) => Promise<T>): Promise<T> {
+    const { signal } = this.#stop
+    for (;;) {
+      if (signal.aborted) throw new MqError('closed', 'the broker is stopping')
+      try {
+        const answer = await call(await this.#connected())
+        this.#backoff.reset()
+        return answer
+      } catch (thrown) {
+        const error = asMqError(thrown)
+        if (isLasting(error)) throw error
+        await this.#turn(error)
+      }
+    }
+  }
+
+  async #turn(error: MqError): Promise<void> {
+    const waitMs = Math.max(this.#backoff.nextMs(), Math.min(error.retryAfterMs ?? 0, 2_000))
+    this.#parts.log.warn('coordinator_away', { error: error.message, waitMs: Math.round(waitMs) })
+    if (!isMqError(error, 'broker_id_in_use')) {
+      this.#nextCoordinator += 1
+      await this.#caller?.close()
+      this.#caller = undefined
+    }
+    await sleep(this.#parts.clock, waitMs, this.#stop.signal)
+  }
+
+  async #connected(): Promise<Caller> {
+    if (this.#caller !== undefined && !this.#caller.closed) return this.#caller
+    const { transport, clock, coordinators, brokerId } = this.#parts
+    const address = coordinators[this.#nextCoordinator % coordinators.length] ?? ''
+    this.#caller = await Caller.connect(transport, address, { clock, client: `broker-${brokerId}`, signal: this.#stop.signal })
+    return this.#caller
+  }
+}
+
+
+/** Whether trying again cannot help. */
+function isLasting(error: MqError): boolean {
+  return error.retriable === 'no' && !isMqError(error, 'closed')
+}

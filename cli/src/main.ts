@@ -1,0 +1,11 @@
+/** `popmq`: see `run`. The first import comes first for a reason that it tells. */
+import './thread-pool.ts'
+import { readFileSync } from 'node:fs'
+import { run } from './run.ts'
+import { processSurroundings } from './surroundings.ts'
+
+const manifest = new URL('../package.json', import.meta.url)
+const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
+
+// What is left open by then (stdin, a socket) must not keep the process.
+process.exit(await run(process.argv.slice(2), { surroundings: processSurroundings(), version }))

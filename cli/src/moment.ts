@@ -1,0 +1,43 @@
+import { MqError } from '@popmq/protocol'
+import { parseDuration } from './duration.ts'
+
+/** A whole number below this is an offset, from here on ms since 1970 (this one is in March 1973). */
+const firstEpochMs = 100_000_000_000
+
+const iso = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
+
+/**
+ * Reads a time: ISO 8601 (`2026-03-01T12:00:00Z`; without a zone it is local), ms since 1970, or `-1h`: ago.
+ * @returns ms since 1970
+ * @throws MqError `invalid_request`
+ */
+export function parseMoment(text: string, nowMs: number): number {
+  const ms = momentMs(text, nowMs)
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms
+  const forms = 'write 2026-03-01T12:00:00Z, ms since 1970, or -1h for an hour ago'
+  throw new MqError('invalid_request', `${JSON.stringify(text)} is not a time: ${forms}`)
+}
+
+function momentMs(text: string, nowMs: number): number {
+  if (text.startsWith('-')) return nowMs - parseDuration(text.slice(1))
+  if (/^\d{12,16}$/.test(text)) return Number(text)
+  return iso.test(text) ? Date.parse(text) : NaN
+}
+
+/**
+ * Reads OFFSET|TIME.
+ * @returns an offset as a number, a time as a Date
+ * @throws MqError `invalid_request`
+ */
+export function parseOffsetOrMoment(text: string, nowMs: number): number | Date {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+  return number < firstEpochMs ? number : new Date(parseMoment(text, nowMs))
+}
+
+/**
+ * Reads earliest|latest|OFFSET|TIME.
+ * @throws MqError `invalid_request`
+ */
+export function parseFrom(text: string, nowMs: number): 'earliest' | 'latest' | number | Date {
+  return text === 'earliest' || text === 'latest' ? text : parseOffsetOrMoment(text, nowMs)
+}

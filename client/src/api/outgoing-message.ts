@@ -1,0 +1,46 @@
+import type { AckLevel, MqError } from '@popmq/protocol'
+
+/** A message to send. Its value is copied by the call that takes it, so it may be changed afterwards. */
+export interface OutgoingMessage {
+  /** An existing topic: writing to a topic does not make it. */
+  readonly topic: string
+  /**
+   * A Uint8Array is stored as bytes, a string as text, anything else as JSON. At most `maxMessageBytes` of the topic
+   * (8 MiB unless set).
+   */
+  readonly value: unknown
+  /** Messages of one key go to one partition, in order. At most 1,024 bytes of UTF-8. */
+  readonly key?: string
+  /** What consumers may filter by. At most 256 bytes of UTF-8. */
+  readonly tag?: string
+  /** Text by text, at most 65,536 bytes in all. */
+  readonly headers?: Readonly<Record<string, string>>
+  /**
+   * Sending it twice within the topic's `dedupWindow` stores it once; the second receipt is the first one's with
+   * `duplicate` set. At most 128 bytes of UTF-8. Without a key it also chooses the partition.
+   */
+  readonly dedupId?: string
+  /** The partition, from 0. Absent: by `key`, else by `dedupId`, else the partitions take turns batch by batch. */
+  readonly partition?: number
+}
+
+/** What a broker acknowledged. */
+export interface Receipt {
+  readonly topic: string
+  readonly partition: number
+  /** Index in the partition; −1 with acks `none`, where nobody answers. */
+  readonly offset: number
+  /** The message id, a UUIDv7. */
+  readonly id: string
+  /** When the broker appended it, in ms since 1970; −1 with acks `none`. */
+  readonly appendedAt: number
+  /** The level that was reached: at least the one asked for. */
+  readonly acks: AckLevel
+  /** Whether the dedup id was seen before: then nothing was appended, and offset and time are the first one's. */
+  readonly duplicate: boolean
+}
+
+/** What became of one message of a batch: either a receipt or an error. */
+export type SendResult =
+  | { readonly receipt: Receipt; readonly error?: undefined }
+  | { readonly receipt?: undefined; readonly error: MqError }

@@ -1,0 +1,55 @@
+import { MqError } from '@popmq/protocol'
+
+/**
+ * What an error says of the attempt it ended:
+ *   again         nothing was stored now; the same run may be sent again
+ *   perhaps       nobody knows; the same run may be sent again
+ *   out_of_order  nothing was stored now, for the broker does not know what came before
+ *   forgotten     the broker does not remember whether it stored it
+ *   never         nothing was stored now, and sending it again would not help
+ *   fenced        the producer is replaced by another
+ */
+export type AttemptVerdict =
+  'again' | 'perhaps' | 'out_of_order' | 'forgotten' | 'never' | 'fenced'
+
+export function attemptVerdict(error: MqError): AttemptVerdict {
+  switch (error.name) {
+    case 'sequence_gap':
+    case 'producer_unknown':
+      return 'out_of_order'
+    case 'sequence_too_old':
+      return 'forgotten'
+    case 'producer_fenced':
+      return 'fenced'
+    // The coordinator says whether it is gone: a broker may only not have heard of it yet.
+    case 'topic_not_found':
+    case 'partition_not_found':
+    // This end closed the connection; a producer that is closed itself ends its runs.
+    case 'closed':
+      return 'again'
+    default:
+      if (error.retriable === 'no') return 'never'
+      return error.retriable === 'yes' ? 'again' : 'perhaps'
+  }
+}
+
+/** Whether a route that is out of date may be the cause. */
+export function concernsRoute(error: MqError): boolean {
+  return routeErrors.has(error.name)
+}
+
+const routeErrors: ReadonlySet<string> = new Set([
+  'not_leader',
+  'topic_not_found',
+  'partition_not_found',
+  'unreachable',
+  'connection_lost',
+  'timed_out',
+  'shutting_down',
+])
+
+export function outcomeUnknown(cause: MqError): MqError {
+  if (cause.name === 'outcome_unknown') return cause
+  const what = `the message may have been stored: the last answer was ${cause.name}, ${cause.what}`
+  return new MqError('outcome_unknown', what, { cause })
+}

@@ -1,0 +1,24 @@
+import type { PreparedMessage } from '@popmq/protocol'
+import type { Lane } from './lane.ts'
+import type { Outlet } from './outlet.ts'
+import type { RecordOwner, Run } from './run.ts'
+
+/** One message of a topic, measured. */
+export interface BatchedMessage {
+  readonly message: PreparedMessage
+  /** 16 bytes. */
+  readonly messageId: Uint8Array
+  /** The partition that the user named. */
+  readonly partition: number | undefined
+  readonly owner: RecordOwner
+  /** What the owner calls it. */
+  readonly slot: number
+}
+
+/** The runs of several partitions, led by one broker. */
+export interface ProduceRequest {
+  readonly outlet: Outlet
+  readonly runs: readonly Run[]
+  /** The lane of each run. */
+  readonly lanes: readonly Lane[]
+}

@@ -1,0 +1,145 @@
+import { assert } from '@popmq/kit'
+import { type AckLevel, type Checksum, limits, type MqError } from '@popmq/protocol'
+import { type PartitionNumber, type PreparedMessage, producerId, type ProducerId } from '@popmq/protocol'
+import { recordFixedBytes, sealRecord, type TopicId, writeMessage, writeRun } from '@popmq/protocol'
+
+/** Where the records of a run go. */
+export interface RunTarget {
+  readonly topicId: TopicId
+  readonly partition: PartitionNumber
+}
+
+/** Who is told what becomes of a record. Each record of a run is told exactly once, by `acked` or `failed`. */
+export interface RecordOwner {
+  /** `slot` is the number that the owner gave the record. */
+  acked(slot: number, placed: PlacedRecord): void
+  failed(slot: number, error: MqError): void
+}
+
+export interface PlacedRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly appendedAt: number
+  readonly level: AckLevel
+  readonly isDuplicate: boolean
+}
+
+/** A number for a run: `base` is the sequence of its first record. */
+export interface RunNumber {
+  readonly producerId: ProducerId
+  readonly producerEpoch: number
+  readonly base: number
+}
+
+/** One message on its way into a run. */
+export interface RunRecord {
+  readonly message: PreparedMessage
+  /** 16 bytes. */
+  readonly messageId: Uint8Array
+  readonly owner: RecordOwner
+  readonly slot: number
+}
+
+const noProducer = producerId(0)
+
+/**
+ * The records of one request for one partition, written once in their final form. Records are added; then the run is
+ * numbered, which fills in what was not known and seals each record. Numbering again is allowed only when it is certain
+ * that it was not and will not be appended under the old number.
+ */
+export class Run {
+  readonly #target: RunTarget
+  readonly #owners: RecordOwner[] = []
+  readonly #slots: number[] = []
+  #buffer: Uint8Array
+  #view: DataView
+  #bytes = 0
+  #number: RunNumber | undefined
+  /** When delivery ends, on the monotonic clock. */
+  readonly expiresAt: number
+  /** When its first record came, on the monotonic clock. */
+  readonly openedAt: number
+  /** The last reason why it was not acknowledged. */
+  lastError: MqError | undefined
+
+  constructor(target: RunTarget, times: { openedAt: number; expiresAt: number }, roomBytes: number) {
+    this.#target = target
+    this.openedAt = times.openedAt
+    this.expiresAt = times.expiresAt
+    this.#buffer = new Uint8Array(roomBytes)
+    this.#view = new DataView(this.#buffer.buffer)
+  }
+
+  get count(): number {
+    return this.#owners.length
+  }
+
+  get recordBytes(): number {
+    return this.#bytes
+  }
+
+  /** The records, side by side: a view that does not change once numbered. */
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#bytes)
+  }
+
+  get number(): RunNumber | undefined {
+    return this.#number
+  }
+
+  add({ message, messageId, owner, slot }: RunRecord): void {
+    assert(this.#number === undefined, 'no record joins a run that is numbered')
+    assert(this.count < limits.messagesPerRun, 'a run is numbered in 16 bits')
+    this.#makeRoom(message.recordBytes)
+    this.#bytes = writeMessage(this.#buffer, this.#bytes, message, {
+      topicId: this.#target.topicId,
+      partition: this.#target.partition,
+      kind: 'message',
+      producerId: noProducer,
+      producerEpoch: 0,
+      runCount: 0,
+      runBase: 0,
+      messageId,
+    })
+    this.#owners.push(owner)
+    this.#slots.push(slot)
+  }
+
+  /** Names the run in each of its records and seals them. */
+  seal(number: RunNumber, crc32: Checksum): void {
+    // What was sent may still lie in a send buffer: other bytes need another place.
+    if (this.#number !== undefined) this.#moveTo(this.#bytes)
+    this.#number = number
+    const run = { ...number, runCount: this.count, runBase: number.base }
+    for (let at = 0; at < this.#bytes; ) {
+      const length = this.#view.getUint32(at, true)
+      writeRun(this.#view, at, run)
+      sealRecord(this.#buffer, at, length, crc32)
+      at += length
+    }
+  }
+
+  /** Tells each record where it lies. `place` is called with its index in the run. */
+  acked(place: (index: number) => PlacedRecord): void {
+    this.#owners.forEach((owner, index) => owner.acked(this.#slots[index] ?? 0, place(index)))
+  }
+
+  failed(error: MqError): void {
+    this.#owners.forEach((owner, index) => owner.failed(this.#slots[index] ?? 0, error))
+  }
+
+  #makeRoom(recordBytes: number): void {
+    const needed = this.#bytes + recordBytes
+    if (needed > this.#buffer.length) this.#moveTo(Math.max(needed, 2 * this.#buffer.length))
+  }
+
+  #moveTo(roomBytes: number): void {
+    const bytes = this.bytes
+    this.#buffer = new Uint8Array(roomBytes)
+    this.#buffer.set(bytes)
+    this.#view = new DataView(this.#buffer.buffer)
+  }
+}
+
+/** A hint for the buffer of a partition's first run. */
+export const smallestRunBytes = 4 * recordFixedBytes

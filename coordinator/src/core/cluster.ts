@@ -1,0 +1,180 @@
+import type { Clock, Random, Timer } from '@popmq/kit'
+import { limits, type metadata, MqError, type ReplyOf, type TopicInfo } from '@popmq/protocol'
+import { Brokers } from './brokers.ts'
+import { Leadership } from './leadership.ts'
+import type { Candidate } from './placement.ts'
+import { ProducerIds } from './producer-ids.ts'
+import type { RegistrySession } from './registry-port.ts'
+import { type BrokerRecord, brokerValue, paths, readChildren, topicValue } from './registry-values.ts'
+import { routesOf } from './routes.ts'
+import { type TopicChange, Topics } from './topics.ts'
+import { Waiters } from './waiters.ts'
+
+/** What happened, for logs and metrics. */
+export type ClusterEvent =
+  | { readonly kind: 'broker_opened'; readonly broker: BrokerRecord }
+  | { readonly kind: 'broker_left' | 'broker_session_ended'; readonly broker: BrokerRecord }
+  /** This coordinator may write no more: its process should end, so that it or another begins anew. */
+  | { readonly kind: 'deposed'; readonly error: MqError }
+  | { readonly kind: 'topic_created' | 'topic_changed' | 'topic_deleted'; readonly topic: TopicInfo }
+
+export interface ClusterOptions {
+  readonly session: RegistrySession
+  readonly clock: Clock
+  readonly random: Random
+  /** A name for this coordinator, for people. */
+  readonly coordinator: string
+  /** How long a broker's session lasts after it was last heard, in ms. */
+  readonly sessionMs: number
+  readonly observe: (event: ClusterEvent) => void
+}
+
+export interface ClusterCounts {
+  readonly topics: number
+  readonly partitions: number
+  readonly brokers: number
+  readonly liveBrokers: number
+  readonly heldRequests: number
+}
+
+/**
+ * The state of the cluster for the coordinator that leads. What must last is written through `leadership` before it is
+ * acted on or told; the sessions of brokers are in memory. Handlers do the requests, each over the parts that it needs.
+ * States: leading → deposed (see `Leadership`), leading | deposed → closed; in both no held request waits on.
+ */
+export class Cluster {
+  readonly leadership: Leadership
+  readonly brokers: Brokers
+  readonly topics = new Topics()
+  readonly producerIds: ProducerIds
+  readonly waiters: Waiters
+  readonly #options: ClusterOptions
+  #timer: Timer | undefined
+  #isClosed = false
+
+  private constructor(options: ClusterOptions, { leadership, waiters }: Pick<Cluster, 'leadership' | 'waiters'>) {
+    this.#options = options
+    this.leadership = leadership
+    this.waiters = waiters
+    this.brokers = new Brokers(options.sessionMs)
+    this.producerIds = new ProducerIds(leadership)
+  }
+
+  /** Takes the lead and reads what the registry holds. @throws MqError as `Leadership.take`, `data_directory_invalid` */
+  static async lead(options: ClusterOptions): Promise<Cluster> {
+    const { session, clock } = options
+    const waiters = new Waiters(clock)
+    const deposed = (error: MqError): void => {
+      waiters.close()
+      options.observe({ kind: 'deposed', error })
+    }
+    const leadership = await Leadership.take({ ...options, deposed })
+    const cluster = new Cluster(options, { leadership, waiters })
+    const brokers = await readChildren(session, paths.brokers, brokerValue)
+    const topics = await readChildren(session, paths.topics, topicValue)
+    for (const { value, version } of topics) cluster.topics.restore(value, version)
+    cluster.topics.restored(cluster.version)
+    const nowMs = clock.monotonic()
+    for (const { value } of brokers) cluster.brokers.restore(value, nowMs)
+    cluster.#arm()
+    return cluster
+  }
+
+  get nowMs(): number {
+    return this.#options.clock.monotonic()
+  }
+
+  get sessionMs(): number {
+    return this.#options.sessionMs
+  }
+
+  get clusterId(): string {
+    return this.leadership.clusterId
+  }
+
+  /** How many changes of topics there have been. */
+  get version(): number {
+    return this.leadership.counters.version
+  }
+
+  get counts(): ClusterCounts {
+    const brokers = this.brokers.list(this.nowMs)
+    return {
+      topics: this.topics.size,
+      partitions: [...this.topics.loads().values()].reduce((sum, load) => sum + load, 0),
+      brokers: brokers.length,
+      liveBrokers: brokers.filter(({ state }) => state === 'live').length,
+      heldRequests: this.waiters.size,
+    }
+  }
+
+  /** @throws MqError `not_coordinator`, `registry_unavailable`, `shutting_down` */
+  checkLeads(): void {
+    if (this.leadership.deposed !== undefined) throw this.leadership.deposed
+    if (this.#isClosed) throw new MqError('shutting_down', 'the coordinator is stopping')
+  }
+
+  routes(names?: readonly string[]): ReplyOf<typeof metadata> {
+    const brokers = this.brokers.list(this.nowMs)
+    return routesOf({ clusterId: this.clusterId, topics: this.topics, brokers }, names)
+  }
+
+  /** Sets that may take partitions: those whose broker is live. */
+  candidates(): Candidate[] {
+    const loads = this.topics.loads()
+    return this.brokers
+      .list(this.nowMs)
+      .filter(({ state }) => state === 'live')
+      .map(({ record }) => ({ id: record.setId, load: loads.get(record.setId) ?? 0 }))
+  }
+
+  /** A session was opened, renewed or ended, or there is a new version of the topics. */
+  sessionsChanged(): void {
+    this.#arm()
+    this.waiters.wake()
+  }
+
+  /** The connection with this number has closed. */
+  connectionClosed(connection: number): void {
+    this.brokers.disconnect(connection)
+  }
+
+  /**
+   * Resolves once every broker with a session has applied the change.
+   * @throws MqError `timed_out`, `shutting_down`, `registry_unavailable`: it was made, but some act on the old state
+   */
+  async applied(change: TopicChange): Promise<void> {
+    this.waiters.wake()
+    const behind = (): BrokerRecord[] => this.brokers.behind(change.version, this.nowMs)
+    try {
+      if (await this.waiters.until(() => behind().length === 0, { withinMs: limits.waitMs })) return
+      this.checkLeads()
+      const names = behind().map(({ id }) => id)
+      throw new MqError('timed_out', `the change was made, but these brokers have not applied it: ${names.join(', ')}`)
+    } finally {
+      this.topics.settle(change)
+    }
+  }
+
+  observe(event: ClusterEvent): void {
+    this.#options.observe(event)
+  }
+
+  /** Ends what waits with `shutting_down`. */
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    this.waiters.close()
+  }
+
+  /** Sees to it that the end of the next session is noticed. A timer that is early by a renewal just sets the next. */
+  #arm(): void {
+    const { nextEndMs } = this.brokers
+    if (this.#timer !== undefined || this.#isClosed || nextEndMs === undefined) return
+    this.#timer = this.#options.clock.after(nextEndMs - this.nowMs, () => {
+      this.#timer = undefined
+      for (const broker of this.brokers.expire(this.nowMs)) this.observe({ kind: 'broker_session_ended', broker })
+      this.sessionsChanged()
+    })
+  }
+}

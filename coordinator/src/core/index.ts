@@ -1,0 +1,3 @@
+export * from './cluster.ts'
+export * from './registry-port.ts'
+export * from './registry-tree.ts'

@@ -1,0 +1,47 @@
+import { present } from '@popmq/kit'
+import type { brokerSession, ReplyOf, RequestOf } from '@popmq/protocol'
+import type { Answer, RequestContext } from '@popmq/transport'
+import type { Cluster } from '../core/cluster.ts'
+
+/**
+ * Renews a broker's session. Until there is a newer version of the topics than the broker has applied the answer is
+ * held for `waitMs`, but no longer than a third of the session, so that the broker is heard often enough. With
+ * `leaving` it ends the session instead.
+ * @throws MqError `broker_fenced`, `registry_behind`, `not_coordinator`, `shutting_down`
+ */
+export async function handleBrokerSession(
+  request: RequestOf<typeof brokerSession>,
+  context: Pick<RequestContext, 'connection' | 'onClosed'>,
+  cluster: Cluster,
+): Promise<Answer<ReplyOf<typeof brokerSession>>> {
+  const { brokerId: id, epoch, appliedVersion, waitMs } = request
+  const { brokers, topics, waiters } = cluster
+  cluster.checkLeads()
+  if (request.leaving === true) return leave(request, cluster)
+  const contact = { nowMs: cluster.nowMs, connection: context.connection.id }
+  brokers.renew({ id, epoch, appliedVersion }, contact)
+  cluster.sessionsChanged()
+  const isNews = (): boolean => cluster.version !== appliedVersion || brokers.record(id)?.epoch !== epoch
+  await waiters.until(isNews, {
+    withinMs: Math.min(waitMs, cluster.sessionMs / 3),
+    onGone: (end) => context.onClosed(end),
+  })
+  cluster.checkLeads()
+  brokers.checkEpoch(id, epoch)
+  const { setId } = present(brokers.record(id), 'a broker whose epoch was checked is known')
+  const { version } = cluster
+  if (!topics.changedSince(setId, appliedVersion) && appliedVersion <= version) return { reply: { version } }
+  return { reply: { version, topics: topics.ofSet(setId) } }
+}
+
+function leave(
+  { brokerId: id, epoch }: RequestOf<typeof brokerSession>,
+  cluster: Cluster,
+): Answer<ReplyOf<typeof brokerSession>> {
+  cluster.brokers.checkEpoch(id, epoch)
+  cluster.brokers.leave(id)
+  cluster.sessionsChanged()
+  const broker = present(cluster.brokers.record(id), 'a broker whose epoch was checked is known')
+  cluster.observe({ kind: 'broker_left', broker })
+  return { reply: { version: cluster.version } }
+}

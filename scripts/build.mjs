@@ -1,0 +1,5 @@
+// @ts-check
+/** `npm run build` */
+import { makeReady } from './ready.mjs'
+
+if (!(await makeReady())) process.exitCode = 1

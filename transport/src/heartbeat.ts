@@ -1,0 +1,38 @@
+import type { Clock, Timer } from '@popmq/kit'
+
+/** What can be asked for a sign of life. */
+export interface Beating {
+  beat(): void
+}
+
+/** Beats everything it watches every `intervalMs`, by one timer however many there are. */
+export class Heartbeat {
+  readonly #clock: Clock
+  readonly #intervalMs: number
+  readonly #watched = new Set<Beating>()
+  #timer: Timer | undefined
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock
+    this.#intervalMs = intervalMs
+  }
+
+  watch(beating: Beating): void {
+    this.#watched.add(beating)
+    this.#timer ??= this.#next()
+  }
+
+  unwatch(beating: Beating): void {
+    this.#watched.delete(beating)
+    if (this.#watched.size > 0) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #next(): Timer {
+    return this.#clock.after(this.#intervalMs, () => {
+      this.#timer = this.#next()
+      for (const beating of [...this.#watched]) beating.beat()
+    })
+  }
+}

@@ -1,0 +1,283 @@
+import type { Clock, Timer } from '@popmq/kit'
+import { asMqError, type Body, decodeBody, type ErrorName, type Frame, frameHeaderBytes, hello } from '@popmq/protocol'
+import { limits, MqError, protocolVersion, readFrames, replyBit, type ReplyOf, requestBodyLimits } from '@popmq/protocol'
+import type { Channel } from './channel.ts'
+import { errorFrameParts } from './error-frame.ts'
+import { frameParts } from './frame-parts.ts'
+import { IncomingRequest } from './incoming-request.ts'
+import { type ResponderLimits, responderLimits } from './responder-limits.ts'
+import type { Answer, ConnectionInfo, Route, Routes } from './routes.ts'
+
+/** What happens on a connection, for logs and metrics. */
+export type ResponderEvent =
+  | { readonly kind: 'hello'; readonly connection: ConnectionInfo }
+  | { readonly kind: 'answered'; readonly name: string; readonly tookMs: number; readonly error: ErrorName | undefined }
+  /** Something that is not an MqError was thrown: our own bug. The client was told `internal`. */
+  | { readonly kind: 'defect'; readonly name: string; readonly error: unknown }
+  /** The client broke the protocol or a limit and its connection is being closed. */
+  | { readonly kind: 'refused'; readonly connection: ConnectionInfo; readonly error: MqError }
+  | { readonly kind: 'closed'; readonly connection: ConnectionInfo; readonly reason: MqError | undefined }
+
+export interface ResponderOptions {
+  readonly role: ReplyOf<typeof hello>['role']
+  readonly clusterId: () => string
+  readonly clock: Clock
+  readonly routes: Routes
+  readonly limits?: Partial<ResponderLimits>
+  readonly observe?: (event: ResponderEvent) => void
+  /** Number of the connection in logs. @defaultValue counts up from 1 in this process */
+  readonly connectionId?: number
+}
+
+let connections = 0
+
+/** Answers what comes over `channel` until it is closed. */
+export function respond(channel: Channel, options: ResponderOptions): Responder {
+  connections += 1
+  return new Responder(channel, { connectionId: connections, ...options })
+}
+
+/**
+ * The server end of one channel. States:
+ *    greeting  only hello is allowed, and only for `helloMs`
+ *    open      requests are handled as they arrive; answers go out as they are ready
+ *    closed    the client broke the protocol or a limit, either end closed, or the connection was lost; for good
+ */
+export class Responder {
+  readonly #channel: Channel
+  readonly #options: ResponderOptions
+  readonly #limits: ResponderLimits
+  readonly #inFlight = new Map<number, IncomingRequest>()
+  readonly #helloTimer: Timer
+  #connection: ConnectionInfo
+  #state: 'greeting' | 'open' | 'closed' = 'greeting'
+  #ingressBytes = 0
+  #ingressIsFull = false
+  #drainTimer: Timer | undefined
+  #isPaused = false
+
+  constructor(channel: Channel, options: ResponderOptions & { readonly connectionId: number }) {
+    this.#channel = channel
+    this.#options = options
+    this.#limits = Object.freeze({ ...responderLimits, ...options.limits })
+    this.#connection = { id: options.connectionId, client: '', remote: channel.remote }
+    this.#helloTimer = options.clock.after(this.#limits.helloMs, () => {
+      this.#refuse(0, new MqError('hello_required', `no hello came within ${this.#limits.helloMs} ms`))
+    })
+    channel.receive({
+      message: (bytes) => this.#message(bytes),
+      drained: () => this.#onDrained(),
+      closed: (reason) => this.#onClosed(reason),
+    })
+  }
+
+  get connection(): ConnectionInfo {
+    return this.#connection
+  }
+
+  /** Requests being handled. */
+  get inFlight(): number {
+    return this.#inFlight.size
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** Closes the channel; what is being handled is answered to nobody. */
+  close(reason?: MqError): void {
+    this.#channel.close(reason)
+    this.#end()
+  }
+
+  #message(bytes: Uint8Array): void {
+    if (this.#state === 'closed') return
+    let frames: Frame[]
+    try {
+      frames = readFrames(bytes)
+    } catch (error) {
+      this.#refuse(0, asMqError(error))
+      return
+    }
+    for (const frame of frames) {
+      // An earlier frame of this message may have ended the connection.
+      if (this.isClosed) return
+      this.#frame(frame)
+    }
+  }
+
+  #frame(frame: Frame): void {
+    const { version, type, correlationId } = frame
+    if (version !== protocolVersion) {
+      this.#refuse(correlationId, new MqError('unsupported_version', `a frame has version ${version}, this server speaks ${protocolVersion}`))
+    } else if (this.#state !== 'greeting') {
+      this.#request(frame)
+    } else if (type === hello.type) {
+      this.#hello(frame)
+    } else {
+      this.#refuse(correlationId, new MqError('hello_required', `the first request has type ${type}`))
+    }
+  }
+
+  #hello({ correlationId, body }: Frame): void {
+    try {
+      const request = hello.request(decodeBody(body, requestBodyLimits).fields, '')
+      const { lowestVersion, highestVersion } = request
+      if (lowestVersion > protocolVersion || highestVersion < protocolVersion) {
+        const spoken = `this server speaks version ${protocolVersion}`
+        throw new MqError('unsupported_version', `the client speaks versions ${lowestVersion} to ${highestVersion}, ${spoken}`)
+      }
+      this.#connection = { ...this.#connection, client: request.client }
+    } catch (error) {
+      this.#refuse(correlationId, asMqError(error))
+      return
+    }
+    this.#helloTimer.cancel()
+    this.#state = 'open'
+    const { role, clusterId, observe } = this.#options
+    const reply = { role, version: protocolVersion, clusterId: clusterId(), frameBodyBytes: limits.frameBodyBytes }
+    this.#send(frameParts({ type: hello.type | replyBit, correlationId, fields: reply }))
+    observe?.({ kind: 'hello', connection: this.#connection })
+  }
+
+  #request({ type, correlationId, body }: Frame): void {
+    const route = this.#options.routes.get(type)
+    const refusal = this.#requestRefusal(route, type, correlationId)
+    if (route === undefined || refusal !== undefined) {
+      if (refusal !== undefined) this.#send(errorFrameParts(correlationId, refusal))
+      return
+    }
+    let decoded: Body
+    try {
+      decoded = decodeBody(body, requestBodyLimits)
+    } catch (error) {
+      this.#refuse(correlationId, asMqError(error))
+      return
+    }
+    const request = new IncomingRequest(this.#connection, {
+      correlationId,
+      route,
+      bytes: decoded.bytes,
+      frameBytes: frameHeaderBytes + body.length,
+      startedMs: this.#options.clock.monotonic(),
+    })
+    this.#inFlight.set(correlationId, request)
+    this.#ingressBytes += request.frameBytes
+    this.#handle(request, decoded.fields)
+    this.#throttle()
+  }
+
+  /** Why a request is not handled although the connection lives. */
+  #requestRefusal(route: Route | undefined, type: number, correlationId: number): MqError | undefined {
+    if (type === hello.type) return new MqError('invalid_request', 'hello was said before')
+    if (route === undefined) return new MqError('unknown_request', `a ${this.#options.role} has no request of type ${type}`)
+    if (this.#inFlight.has(correlationId)) {
+      return new MqError('invalid_request', `correlation id ${correlationId} is in use by a request in flight`)
+    }
+    if (this.#inFlight.size < this.#limits.requestsInFlight) return undefined
+    return new MqError('too_many_requests', `${this.#inFlight.size} requests of this connection wait for an answer`)
+  }
+
+  #handle(request: IncomingRequest, fields: unknown): void {
+    let outcome: ReturnType<Route['answer']>
+    try {
+      outcome = request.route.answer(fields, request)
+    } catch (error) {
+      this.#fail(request, error)
+      return
+    }
+    if (!(outcome instanceof Promise)) {
+      this.#answer(request, outcome)
+      return
+    }
+    outcome.then(
+      (answer) => this.#answer(request, answer),
+      (error: unknown) => this.#fail(request, error),
+    )
+  }
+
+  #answer(request: IncomingRequest, answer: Answer<object> | undefined): void {
+    if (answer === undefined || this.isClosed) {
+      this.#finish(request, undefined)
+      return
+    }
+    const { correlationId, route } = request
+    let parts: Uint8Array[]
+    try {
+      parts = frameParts({ type: route.type | replyBit, correlationId, fields: answer.reply, slices: answer.slices })
+    } catch (error) {
+      this.#fail(request, error)
+      return
+    }
+    this.#finish(request, undefined)
+    this.#send(parts)
+  }
+
+  #fail(request: IncomingRequest, thrown: unknown): void {
+    const error = asMqError(thrown)
+    this.#finish(request, error.name)
+    if (!this.isClosed) this.#send(errorFrameParts(request.correlationId, error))
+    if (thrown !== error) this.#options.observe?.({ kind: 'defect', name: request.route.name, error: thrown })
+  }
+
+  #finish(request: IncomingRequest, error: ErrorName | undefined): void {
+    this.#inFlight.delete(request.correlationId)
+    this.#ingressBytes -= request.frameBytes
+    if (!this.isClosed) this.#throttle()
+    const { observe, clock } = this.#options
+    observe?.({ kind: 'answered', name: request.route.name, tookMs: clock.monotonic() - request.startedMs, error })
+  }
+
+  #send(parts: Uint8Array[]): void {
+    this.#channel.send(parts)
+    const { bufferedBytes } = this.#channel
+    if (bufferedBytes <= this.#limits.outboundBytes || this.isClosed) return
+    if (bufferedBytes > this.#limits.mostOutboundBytes) {
+      this.#refuse(undefined, new MqError('timed_out', `the client leaves ${bufferedBytes} bytes of replies unread`))
+    } else if (this.#drainTimer === undefined) {
+      this.#drainTimer = this.#options.clock.after(this.#limits.drainMs, () => {
+        this.#refuse(undefined, new MqError('timed_out', `the client did not take its replies in ${this.#limits.drainMs} ms`))
+      })
+      this.#throttle()
+    }
+  }
+
+  #onDrained(): void {
+    this.#drainTimer?.cancel()
+    this.#drainTimer = undefined
+    if (!this.isClosed) this.#throttle()
+  }
+
+  /** Reading stops while requests being handled or replies not taken weigh too much. */
+  #throttle(): void {
+    const bound = this.#ingressIsFull ? this.#limits.ingressBytes / 2 : this.#limits.ingressBytes
+    this.#ingressIsFull = this.#ingressBytes > bound
+    const pause = this.#ingressIsFull || this.#drainTimer !== undefined
+    if (pause === this.#isPaused) return
+    this.#isPaused = pause
+    if (pause) this.#channel.pause()
+    else this.#channel.resume()
+  }
+
+  /** Tells the client, unless it takes nothing anyway (`correlationId` undefined), and closes. */
+  #refuse(correlationId: number | undefined, error: MqError): void {
+    if (this.isClosed) return
+    if (correlationId !== undefined) this.#channel.send(errorFrameParts(correlationId, error))
+    this.#options.observe?.({ kind: 'refused', connection: this.#connection, error })
+    this.close(error)
+  }
+
+  #onClosed(reason: MqError | undefined): void {
+    this.#end()
+    this.#options.observe?.({ kind: 'closed', connection: this.#connection, reason })
+  }
+
+  #end(): void {
+    if (this.isClosed) return
+    this.#state = 'closed'
+    this.#helloTimer.cancel()
+    this.#drainTimer?.cancel()
+    this.#drainTimer = undefined
+    for (const request of [...this.#inFlight.values()]) request.connectionClosed()
+  }
+}
