@@ -1,1 +1,2 @@
-export {}
+export { type ExitCode, run, type RunOptions } from './run.ts'
+export type { Surroundings } from './surroundings.ts'

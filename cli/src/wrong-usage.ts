@@ -38,7 +38,15 @@ export function wrongUsageLine(error: CommanderError, command: Command): string 
     }
     return usageLine(full, didYouMean(word, command.commands.map((sub) => sub.name())) ?? help)
   }
-  return usageLine(sentence.replace(/\.$/, ''), help)
+  return usageLine(plain(sentence), help)
+}
+
+/** commander's "option '--max <n>' argument 'x' is invalid. Why." as "--max: why". */
+function plain(sentence: string): string {
+  const invalid = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '.*' is invalid\. (.*)$/s.exec(sentence)
+  const argument = /^command-argument value '.*' is invalid for argument '([^']*)'\. (.*)$/s.exec(sentence)
+  const [, name, why] = invalid ?? argument ?? []
+  return name === undefined ? sentence.replace(/\.$/, '') : `${name}: ${why}`
 }
 
 function didYouMean(word: string, candidates: readonly string[]): string | undefined {

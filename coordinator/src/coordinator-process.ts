@@ -1,5 +1,5 @@
 import { type Closable, closeAll, type Log, StorageError, systemClock, systemRandom } from '@popmq/kit'
-import { type DataDirectory, DataDirectoryError, openDataDirectory } from '@popmq/kit/storage'
+import { DataDirectoryError, openDataDirectory } from '@popmq/kit/storage'
 import { type ErrorName, MqError } from '@popmq/protocol'
 import { type HttpAnswer, parseAddress, type Transport, webSocketTransport } from '@popmq/transport'
 import { coordinatorMetrics } from './coordinator-metrics.ts'
@@ -40,7 +40,7 @@ export async function coordinatorProcess(options: CoordinatorProcessOptions): Pr
   }
   const onFatal = once(options.onFatal)
   try {
-    const directory = keep(await openDirectory(options.data))
+    const directory = keep(await openDataDirectory(options.data, { role: 'coordinator' }))
     const registry = keep(await EmbeddedRegistry.open({ storage: directory.storage, onFatal }))
     const coordinator = keep(await start(options, { registry, onFatal }))
     await directory.claim({ clusterId: coordinator.clusterId })
@@ -95,10 +95,6 @@ function probe(health: CoordinatorHealth | undefined): HttpAnswer {
   const status = health?.isLeading === true ? 200 : 503
   const body = `${JSON.stringify({ status: status === 200 ? 'leading' : 'not leading', ...health })}\n`
   return { status, contentType: 'application/json', body }
-}
-
-async function openDirectory(path: string): Promise<DataDirectory> {
-  return openDataDirectory(path, { role: 'coordinator' })
 }
 
 const directoryErrors = {

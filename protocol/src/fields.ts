@@ -47,7 +47,8 @@ export function whole<N extends number = number>(low = 0, high: number = Number.
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < low || value > high) {
       throw invalid(path, `must be a whole number from ${low} to ${high}`, value)
     }
-    return value as N
+    // Minus zero comes over the wire as a float; it is zero.
+    return (value === 0 ? 0 : value) as N
   }
 }
 

@@ -76,11 +76,12 @@ export class Checkpointer {
     await views.whenApplied(sequenced)
     await queues.flush()
     // From here to the end of this turn: the views as they are at one position.
-    sections.set(sectionNames.queues, queues.encode())
     const { applied: viewed } = views
+    sections.set(sectionNames.queues, queues.encode(viewed))
     const cleanEnd = isClean ? log.end : undefined
     this.#notNeeded = await checkpoints.write({ sequenced, viewed, synced: log.synced, cleanEnd, sections })
     this.#last = sequenced
     this.#lastAtMs = clock.monotonic()
+    await queues.removeDropped(this.#notNeeded)
   }
 }

@@ -32,7 +32,7 @@ interface Picked {
 }
 
 /** How many entries are looked at in one step: a filter that matches nothing must not hold up the others. */
-const entriesPerStep = 16_384
+const entriesPerStep = 8_128
 
 /** Reads visible records of many partitions: entries from the consume queues, then their bytes in as few stretches as they lie in. */
 export class FetchReader {
@@ -102,7 +102,8 @@ export class FetchReader {
       next = offset(range.from + index + 1)
     }
     // Bounds after any wait: what became visible meanwhile is told.
-    return { result: { topicId, partition, ...queues.bounds(key), next, bytes }, stretches }
+    const { low, high } = queues.bounds(key)
+    return { result: { topicId, partition, low, high, next, bytes }, stretches }
   }
 
   async #bytesOf(picks: readonly Picked[]): Promise<Uint8Array[]> {

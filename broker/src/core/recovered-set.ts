@@ -18,7 +18,7 @@ import { ReplicaSet } from './replica-set.ts'
 import { Retention } from './retention.ts'
 import { DedupIds, NextOffsets, ProducerRuns, type Sequencer } from './sequencers/index.ts'
 import { Topics } from './topics.ts'
-import { Views } from './views.ts'
+import { needsPages, Views } from './views.ts'
 import { Waiters } from './waiters.ts'
 
 export interface RecoveredSetParts {
@@ -101,7 +101,7 @@ export class RecoveredSet {
     const waiters = new Waiters(clock)
     const fail = (error: unknown): void => onFailed(asMqError(error))
     const views = new Views({ queues, waiters, applied: this.#log.end, onFailed: fail })
-    const log = this.#openLog(views, onFailed)
+    const log = this.#openLog({ views, queues, onFailed })
     views.follow(log.tail)
     const cache = new BlockCache(this.#segments, {
       blockBytes: options.cacheBlockBytes,
@@ -141,7 +141,7 @@ export class RecoveredSet {
     })
   }
 
-  #openLog(views: Views, onFailed: (error: MqError) => void): CommitLog {
+  #openLog({ views, queues, onFailed }: { views: Views; queues: ConsumeQueues; onFailed: (error: MqError) => void }): CommitLog {
     const { clock, options } = this.#parts
     return new CommitLog({
       ...options,
@@ -150,6 +150,7 @@ export class RecoveredSet {
       end: this.#log.end,
       lastAppendedAt: this.facts.lastAppendedAt,
       onCommit: (commit) => views.commit(commit),
+      onRoll: (base) => queues.roll(base),
       onFailed,
     })
   }
@@ -166,6 +167,7 @@ export class RecoveredSet {
       if (section !== undefined) sequencer.restore(section)
     }
     const queues = await ConsumeQueues.open({ storage, crc32, snapshot: sections.get(sectionNames.queues) })
+    for (const { base } of this.#segments.all) queues.roll(base)
     for await (const block of readBlocks(this.#segments, sequenced, this.#log.end)) {
       const pending: number[] = []
       visitRecords([block], (record) => {
@@ -190,8 +192,7 @@ async function applyAll(queues: ConsumeQueues, block: Uint8Array, starts: readon
   const record = new RecordView()
   for (const start of starts) {
     record.move(block, start)
-    const loading = queues.prepare(record)
-    if (loading !== undefined) await loading
+    if (needsPages(record)) await queues.prepare(record)
     queues.apply(record)
   }
 }

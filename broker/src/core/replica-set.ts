@@ -80,7 +80,8 @@ export class ReplicaSet {
 
   /** The offsets that can be read: [low, high). Both 0 for a partition without a message. */
   bounds(key: PartitionKey): { readonly low: Offset; readonly high: Offset } {
-    return this.#parts.queues.bounds(key)
+    const { low, high } = this.#parts.queues.bounds(key)
+    return { low, high }
   }
 
   /** The first offset appended at or after `at`; high when nothing is that new. */

@@ -1,9 +1,9 @@
-import { offset, type Offset, type PartitionKey, type TimeMs, type TopicInfo } from '@popmq/protocol'
+import type { Offset, PartitionKey, TimeMs, TopicInfo } from '@popmq/protocol'
 import { type ConsumeQueues, EntryView, type Horizon } from './consume-queue/index.ts'
 import type { Topics } from './topics.ts'
 
 export interface RetentionParts {
-  readonly queues: Pick<ConsumeQueues, 'bounds' | 'keptBytes' | 'offsetAt' | 'slice'>
+  readonly queues: Pick<ConsumeQueues, 'bounds' | 'keptBytes' | 'offsetAt' | 'offsetKeeping' | 'slice'>
   readonly topics: Topics
 }
 
@@ -29,13 +29,13 @@ export class Retention {
     const horizons: Horizon[] = []
     for (const topic of this.#parts.topics.all) {
       const keys = this.#parts.topics.ledKeys(topic)
-      const excess = this.#excessShare(topic, keys)
+      const share = this.#keptShare(topic, keys)
       for (const key of keys) {
         if (horizons.length === most) return horizons
-        const { low, high } = this.#parts.queues.bounds(key)
+        const { low } = this.#parts.queues.bounds(key)
         const byAge = await this.#lowByAge(key, topic, nowMs)
-        const next = Math.max(byAge, low + Math.ceil((high - low) * excess))
-        if (next > low) horizons.push({ key, low: offset(next) })
+        const bySize = share === 1 ? low : await this.#lowBySize(key, share)
+        if (byAge > low || bySize > low) horizons.push({ key, low: byAge > bySize ? byAge : bySize })
       }
     }
     return horizons
@@ -51,11 +51,16 @@ export class Retention {
     return kept
   }
 
-  /** How much of each partition is too much, 0..1. */
-  #excessShare({ policy, sets }: TopicInfo, keys: readonly PartitionKey[]): number {
-    if (policy.maxBytes === 0) return 0
+  #lowBySize(key: PartitionKey, share: number): Promise<Offset> {
+    const { queues } = this.#parts
+    return queues.offsetKeeping(key, Math.floor(queues.keptBytes(key) * share))
+  }
+
+  /** How much of each partition the topic keeps, 0..1. */
+  #keptShare({ policy, sets }: TopicInfo, keys: readonly PartitionKey[]): number {
+    if (policy.maxBytes === 0) return 1
     const held = keys.reduce((sum, key) => sum + this.#parts.queues.keptBytes(key), 0)
     const allowed = (policy.maxBytes * keys.length) / sets.length
-    return held <= allowed ? 0 : 1 - allowed / held
+    return held <= allowed ? 1 : allowed / held
   }
 }

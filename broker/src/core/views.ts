@@ -1,5 +1,5 @@
-import type { LogPosition, PartitionKey, RecordView } from '@popmq/protocol'
 import { deferred, type Deferred } from '@popmq/kit'
+import { type LogPosition, marks, type PartitionKey, recordKinds, type RecordView } from '@popmq/protocol'
 import type { ConsumeQueues } from './consume-queue/index.ts'
 import { visitRecords } from './log/log-scan.ts'
 import type { MemoryTail } from './log/memory-tail.ts'
@@ -33,6 +33,8 @@ export class Views {
   #applied: LogPosition
   #commit: LogPosition
   #isLoading = false
+  /** The record whose pages are loaded and stay in memory until it is applied. */
+  #preparedAt: LogPosition | undefined
 
   constructor(parts: ViewsParts) {
     this.#parts = parts
@@ -80,9 +82,11 @@ export class Views {
 
   /** Whether the record needs pages that are not in memory; begins to load them. */
   #mustLoad(record: RecordView): boolean {
+    if (!needsPages(record) || this.#preparedAt === record.position) return false
     const loading = this.#parts.queues.prepare(record)
     if (loading === undefined) return false
     this.#isLoading = true
+    this.#preparedAt = record.position
     loading.then(
       () => {
         this.#isLoading = false
@@ -101,4 +105,9 @@ export class Views {
       waiter.reached.resolve()
     }
   }
+}
+
+/** Whether applying the record touches entries that may be on disk. */
+export function needsPages({ kind, marks: set }: RecordView): boolean {
+  return kind === recordKinds.horizon || (set & marks.moved) !== 0
 }

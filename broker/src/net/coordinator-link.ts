@@ -126,7 +126,8 @@ export class CoordinatorLink {
       } catch (thrown) {
         const error = asMqError(thrown)
         if (isLasting(error)) throw error
-        await this.#turn(error)
+        // A caller that is open stays so: the session is given back over it.
+        if (!signal.aborted) await this.#turn(error)
       }
     }
   }

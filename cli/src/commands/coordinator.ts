@@ -26,10 +26,11 @@ interface CoordinatorFlags {
 async function runCoordinator(invocation: Invocation, flags: CoordinatorFlags): Promise<void> {
   const { output } = invocation
   const log = invocation.log('info')
-  const coordinator = await startCoordinator({ ...flags, log })
+  const { id, ...options } = flags
+  const coordinator = await startCoordinator({ ...options, log })
   await output.object(
-    { role: 'coordinator', id: flags.id, address: coordinator.address, pid: process.pid },
-    () => `coordinator ${flags.id} listens on ${coordinator.address}`,
+    { role: 'coordinator', id, address: coordinator.address, pid: process.pid },
+    () => `coordinator ${id} listens on ${coordinator.address}`,
   )
   await drain([coordinator], { invocation, log })
 }

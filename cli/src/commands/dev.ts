@@ -62,7 +62,6 @@ async function startAll(invocation: Invocation, { data, portBase, brokers }: Dev
   const roles: Role[] = []
   try {
     const coordinator = await startCoordinator({
-      id: 1,
       data: path.join(data, 'coordinator'),
       listen: `localhost:${portBase}`,
       log,

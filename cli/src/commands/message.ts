@@ -20,6 +20,6 @@ export function addMessageCommands(program: Command, act: Act): void {
 async function messageAt(invocation: Invocation, topic: string, partition: number, offset: number): Promise<void> {
   const { output, signal } = invocation
   const client = await invocation.connect()
-  const message = await client.admin().messageAt(topic, partition, { offset, signal })
+  const message = await client.admin().messageAt({ topic, partition, offset }, { signal })
   await output.object(messageLine(message), () => messageDetail(message))
 }

@@ -1,5 +1,5 @@
 import { closeAll, type Log, sleep } from '@popmq/kit'
-import { MqError } from '@popmq/protocol'
+import { asMqError, MqError } from '@popmq/protocol'
 import type { Invocation } from '../invocation.ts'
 import type { Role } from './role.ts'
 
@@ -14,16 +14,28 @@ export async function drain(
   roles: readonly Role[],
   { invocation: { clock, signal }, log }: { invocation: Pick<Invocation, 'clock' | 'signal'>; log: Log },
 ): Promise<void> {
-  const failures = roles.flatMap((role) => (role.failed === undefined ? [] : [role.failed]))
-  const failure = await Promise.race([stopped(signal), ...failures])
+  const failure = await Promise.race([stopped(signal), ...roles.map((role) => role.failed)])
   log.info('draining', { roles: roles.length, failed: failure?.name })
   const closing = new AbortController()
-  const late = sleep(clock, drainMs, closing.signal).then(() => closing.signal.aborted)
-  const closed = closeAll(roles).then(() => true)
-  const inTime = await Promise.race([closed, late])
+  const late = sleep(clock, drainMs, closing.signal).then((): CloseEnd => ({ kind: 'late' }))
+  const end = await Promise.race([close(roles), late])
   closing.abort()
   if (failure !== undefined) throw failure
-  if (!inTime) throw new MqError('timed_out', `closing took longer than ${drainMs} ms: what was left is as after a crash`)
+  if (end.kind === 'failed') throw end.error
+  if (end.kind === 'late') {
+    throw new MqError('timed_out', `closing took longer than ${drainMs} ms: the next start recovers as after a crash`)
+  }
+}
+
+type CloseEnd = { readonly kind: 'closed' | 'late' } | { readonly kind: 'failed'; readonly error: Error }
+
+async function close(roles: readonly Role[]): Promise<CloseEnd> {
+  try {
+    await closeAll(roles)
+    return { kind: 'closed' }
+  } catch (error) {
+    return { kind: 'failed', error: asMqError(error) }
+  }
 }
 
 function stopped(signal: AbortSignal): Promise<undefined> {

@@ -5,6 +5,6 @@ import type { MqError } from '@popmq/protocol'
 export interface Role extends Closable {
   /** host:port as bound. */
   readonly address: string
-  /** Resolves when it can serve no longer: its log failed, or it was fenced. Absent: that cannot happen to it. */
-  readonly failed?: Promise<MqError>
+  /** Resolves when it can serve no longer: its log failed, or it was fenced. */
+  readonly failed: Promise<MqError>
 }

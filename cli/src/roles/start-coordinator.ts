@@ -1,8 +1,8 @@
-import type { Log } from '@popmq/kit'
+import { deferred, type Log } from '@popmq/kit'
+import type { MqError } from '@popmq/protocol'
 import type { Role } from './role.ts'
 
 export interface CoordinatorStart {
-  readonly id: number
   readonly data: string
   readonly listen: string
   readonly advertise?: string
@@ -10,8 +10,10 @@ export interface CoordinatorStart {
 }
 
 /** Starts a coordinator in this process. It is loaded when it is needed: other commands start without it. */
-export async function startCoordinator({ id, data, listen, advertise, log }: CoordinatorStart): Promise<Role> {
+export async function startCoordinator({ data, listen, advertise, log }: CoordinatorStart): Promise<Role> {
   const { coordinatorProcess } = await import('@popmq/coordinator')
+  const failed = deferred<MqError>()
   const advertised = advertise === undefined ? {} : { advertise }
-  return coordinatorProcess({ id, data, listen, log, ...advertised })
+  const process = await coordinatorProcess({ data, listen, log, onFatal: failed.resolve, ...advertised })
+  return { address: process.address, failed: failed.promise, close: () => process.close() }
 }

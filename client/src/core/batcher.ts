@@ -6,7 +6,7 @@ import { LaneBoard, type LaneBoardOptions, undelivered } from './lane-board.ts'
 import type { Lane, LaneTopic } from './lane.ts'
 import type { Outlet } from './outlet.ts'
 import { Partitioner } from './partitioner.ts'
-import { placeRun, placeUnanswered } from './placed-run.ts'
+import { placeRun, placeUnanswered, type TopicPartition } from './placed-run.ts'
 import type { BatchedMessage, ProduceRequest } from './produce-request.ts'
 import type { RouteTable } from './route-table.ts'
 import { type AttemptOutcome, RunSequence } from './run-sequence.ts'
@@ -85,13 +85,13 @@ export class Batcher {
    * Takes a message of a topic. Nothing is sent before `nextRequest`.
    * @throws MqError `partition_not_found`, `invalid_request`
    */
-  add(info: TopicInfo, { partition: named, ...record }: BatchedMessage, now: number): void {
+  add(info: TopicInfo, record: BatchedMessage): void {
     const topic = this.#topic(info)
-    const lane = this.#choose(topic, record.message, named)
+    const lane = this.#choose(topic, record.message, record.partition)
     let run = lane.sequence.newest
-    if (run === undefined || !this.#mayJoin(run, record.message.recordBytes, now)) {
+    if (run === undefined || !this.#mayJoin(run, record)) {
       if (run !== undefined) topic.partitioner.nextTurn(lane.partition, info.sets.length)
-      run = this.#openRun(lane, record.message.recordBytes, now)
+      run = this.#openRun(lane, record)
     }
     run.add(record)
     this.#board.touch(lane)
@@ -162,6 +162,7 @@ export class Batcher {
 
   /** Ends all runs: those that may have been stored as unknown, the others with `error`. */
   end(error: MqError): void {
+    this.#board.identified()
     for (const lane of this.#board.lanes()) {
       lane.sequence.end(error)
       this.#board.touch(lane)
@@ -210,30 +211,29 @@ export class Batcher {
       crc32,
       settled,
       backoff: new Backoff(random, retryPause),
-      place: (run, result) => this.#tell(run, partition, result),
+      place: (run, result) => this.#tell(run, { topic: topic.info.name, partition }, result),
     })
     if (this.#producerId !== undefined) sequence.identify(this.#producerId)
     const start = { state: 'quiet', outlet: undefined, isTouched: false } as const
     return { topic, partition, sequence, ...start, roomBytes: smallestRunBytes }
   }
 
-  #tell(run: Run, partition: number, result: RunResult): void {
-    if (this.#options.acks === 'none') placeUnanswered(run, partition)
-    else placeRun(run, partition, result)
+  #tell(run: Run, at: TopicPartition, result: RunResult): void {
+    if (this.#options.acks === 'none') placeUnanswered(run, at)
+    else placeRun(run, at, result)
   }
 
-  #mayJoin(run: Run, recordBytes: number, now: number): boolean {
+  #mayJoin(run: Run, { message, expiresAt }: BatchedMessage): boolean {
     return (
-      run.recordBytes + recordBytes <= this.#options.batchBytes &&
+      run.recordBytes + message.recordBytes <= this.#options.batchBytes &&
       run.count < this.#options.batchMessages &&
-      now - run.openedAt <= this.#options.deliverWithinMs * joinShare
+      expiresAt - run.expiresAt <= this.#options.deliverWithinMs * joinShare
     )
   }
 
-  #openRun(lane: Lane, recordBytes: number, now: number): Run {
+  #openRun(lane: Lane, { message, expiresAt }: BatchedMessage): Run {
     const target = { topicId: lane.topic.info.id, partition: partitionNumber(lane.partition) }
-    const times = { openedAt: now, expiresAt: now + this.#options.deliverWithinMs }
-    const run = new Run(target, times, Math.max(recordBytes, lane.roomBytes))
+    const run = new Run(target, expiresAt, Math.max(message.recordBytes, lane.roomBytes))
     lane.sequence.add(run)
     return run
   }

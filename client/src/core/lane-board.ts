@@ -39,7 +39,7 @@ export class LaneBoard {
   }
 
   get wantsProducerId(): boolean {
-    return this.#wantsProducerId
+    return this.#wantsProducerId && this.#live.size > 0
   }
 
   /** Whether routes may be out of date. Asking resets it. */
@@ -77,7 +77,7 @@ export class LaneBoard {
     }
   }
 
-  /** A producer id was given to every lane. */
+  /** Nobody waits for a producer id any more. */
   identified(): void {
     this.#wantsProducerId = false
   }
@@ -144,8 +144,12 @@ export class LaneBoard {
 }
 
 /** Why a run was not delivered in time though nothing ever went wrong with it. */
-export function undelivered({ state, topic, partition }: Lane, deliverWithinMs: number): MqError {
+export function undelivered(lane: Lane, deliverWithinMs: number): MqError {
+  const { state, topic, partition, sequence } = lane
   const place = `partition ${partition} of topic ${topic.info.name}`
+  if (sequence.needsProducerId) {
+    return new MqError('unreachable', `no coordinator gave a producer id within ${deliverWithinMs} ms`)
+  }
   if (state === 'homeless') {
     return new MqError('unreachable', `no broker led ${place} for ${deliverWithinMs} ms`)
   }

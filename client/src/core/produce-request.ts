@@ -13,6 +13,8 @@ export interface BatchedMessage {
   readonly owner: RecordOwner
   /** What the owner calls it. */
   readonly slot: number
+  /** When its delivery ends, on the monotonic clock. */
+  readonly expiresAt: number
 }
 
 /** The runs of several partitions, led by one broker. */

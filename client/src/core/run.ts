@@ -16,7 +16,9 @@ export interface RecordOwner {
   failed(slot: number, error: MqError): void
 }
 
+/** Where a record lies. Lent for the call only: the next record gets the same object. */
 export interface PlacedRecord {
+  readonly topic: string
   readonly partition: number
   readonly offset: number
   readonly appendedAt: number
@@ -48,24 +50,21 @@ const noProducer = producerId(0)
  * that it was not and will not be appended under the old number.
  */
 export class Run {
-  readonly #target: RunTarget
+  readonly target: RunTarget
   readonly #owners: RecordOwner[] = []
   readonly #slots: number[] = []
   #buffer: Uint8Array
   #view: DataView
   #bytes = 0
   #number: RunNumber | undefined
-  /** When delivery ends, on the monotonic clock. */
+  /** When the delivery of its first record ends, on the monotonic clock. */
   readonly expiresAt: number
-  /** When its first record came, on the monotonic clock. */
-  readonly openedAt: number
   /** The last reason why it was not acknowledged. */
   lastError: MqError | undefined
 
-  constructor(target: RunTarget, times: { openedAt: number; expiresAt: number }, roomBytes: number) {
-    this.#target = target
-    this.openedAt = times.openedAt
-    this.expiresAt = times.expiresAt
+  constructor(target: RunTarget, expiresAt: number, roomBytes: number) {
+    this.target = target
+    this.expiresAt = expiresAt
     this.#buffer = new Uint8Array(roomBytes)
     this.#view = new DataView(this.#buffer.buffer)
   }
@@ -92,8 +91,8 @@ export class Run {
     assert(this.count < limits.messagesPerRun, 'a run is numbered in 16 bits')
     this.#makeRoom(message.recordBytes)
     this.#bytes = writeMessage(this.#buffer, this.#bytes, message, {
-      topicId: this.#target.topicId,
-      partition: this.#target.partition,
+      topicId: this.target.topicId,
+      partition: this.target.partition,
       kind: 'message',
       producerId: noProducer,
       producerEpoch: 0,

@@ -59,8 +59,8 @@ export class Leadership {
 
   /** Takes the lead, making the cluster if there is none. @throws MqError `newer_format`, `registry_unavailable` */
   static async take(options: LeadershipOptions): Promise<Leadership> {
-    const { session, random } = options
-    const clusterId = await openCluster(session, random)
+    const { session } = options
+    const clusterId = await openCluster(options)
     const epoch = await becomeLeader(options)
     // Read only after /leader is ours: no earlier leader can write any more.
     const node = await session.read(paths.counters)
@@ -174,22 +174,23 @@ async function commitUntilKnown(
   }
 }
 
-async function openCluster(session: RegistrySession, random: Random): Promise<string> {
-  const found = await session.read(paths.cluster)
-  if (found !== undefined) return readCluster(found)
+/** Finds the cluster, or makes it; of two coordinators that make one at once, one finds that of the other. */
+async function openCluster({ session, clock, random }: LeadershipOptions): Promise<string> {
   const clusterId = hex(random.fill(new Uint8Array(16)))
   const counters = { topicId: 0, setId: 0, epoch: 0, producerId: 0, version: 0 }
-  await session.commit([
-    { kind: 'create', path: paths.cluster, value: encodeValue({ format: layoutFormat, clusterId }) },
-    { kind: 'create', path: paths.leader, value: encodeValue({ coordinator: 'none', term: 'none' }) },
-    { kind: 'create', path: paths.counters, value: encodeValue({ leader: 1, write: 0, ...counters }) },
-    { kind: 'create', path: paths.brokers, value: new Uint8Array(0) },
-    { kind: 'create', path: paths.topics, value: new Uint8Array(0) },
-  ])
-  // Whatever the outcome, ours or another coordinator's cluster is there now, or the registry is not to be used.
-  const made = await session.read(paths.cluster)
-  if (made === undefined) throw new MqError('registry_unavailable', 'the registry did not take the new cluster')
-  return readCluster(made)
+  for (let tried = 0; tried < tries; tried += 1) {
+    if (tried > 1) await sleep(clock, firstPauseMs * tried)
+    const found = await session.read(paths.cluster)
+    if (found !== undefined) return readCluster(found)
+    await session.commit([
+      { kind: 'create', path: paths.cluster, value: encodeValue({ format: layoutFormat, clusterId }) },
+      { kind: 'create', path: paths.leader, value: encodeValue({ coordinator: 'none', term: 'none' }) },
+      { kind: 'create', path: paths.counters, value: encodeValue({ leader: 1, write: 0, ...counters }) },
+      { kind: 'create', path: paths.brokers, value: new Uint8Array(0) },
+      { kind: 'create', path: paths.topics, value: new Uint8Array(0) },
+    ])
+  }
+  throw new MqError('registry_unavailable', 'the registry did not take the new cluster')
 }
 
 function readCluster(node: RegistryNode): string {

@@ -3,7 +3,7 @@ import { assert } from '@popmq/kit'
 /**
  * The registry: a small tree of nodes, each a value with a version, that outlives every coordinator. Implementations:
  * `memory` for tests and simulation, `embedded` for one machine, `zookeeper` for many. One contract suite
- * (`registry/registry-contract.ts`) passes on all of them.
+ * (`testing/registry-contract.ts`) passes on all of them.
  *
  * A path is `/` (the root, always there) or `/name/name…`; a name is 1 to 255 of A-Z a-z 0-9 . _ - and starts with a
  * letter, a digit or `_`. A version is 1 when a node is made and grows by 1 with each set; a node removed and made

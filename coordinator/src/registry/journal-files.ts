@@ -94,6 +94,7 @@ export class JournalFiles {
     } catch (error) {
       // Part of it may be there: a full disk must not leave what the next recovery takes for a change.
       await this.#journal.truncate(this.#end)
+      await this.#journal.sync()
       throw error
     }
   }

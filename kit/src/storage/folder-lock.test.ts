@@ -90,6 +90,17 @@ void test('a holder in another container keeps the lock while it touches it, and
   await take(folder)
 })
 
+void test('one that looked long ago backs off, although the number it saw free is free still', async () => {
+  const folder = await lockedBy({ pidNamespace: 'another' })
+  const slow = lockFolder(folder, { patienceMs: 1_000 })
+  const first = await take(folder)
+  await first.release()
+  const second = await take(folder)
+  assert.deepEqual(await slow, { heldBy: process.pid })
+  assert.equal((await readdir(folder)).length, 1)
+  await second.release()
+})
+
 void test('a holder learns that its lock file is gone', async () => {
   const folder = await freshFolder()
   const lock = await take(folder)

@@ -29,7 +29,6 @@ export async function ownIdentity(): Promise<ProcessIdentity> {
 export async function livenessOf(other: ProcessIdentity, own: ProcessIdentity): Promise<Liveness> {
   if (other.boot !== own.boot) return 'dead'
   if (other.pidNamespace !== own.pidNamespace) return 'elsewhere'
-  if (!numberIsTaken(other.pid)) return 'dead'
   const stat = await processStat(String(other.pid))
   if (stat === undefined) return numberIsTaken(other.pid) ? 'alive' : 'dead'
   return stat.startedAt === other.startedAt && !stat.ended ? 'alive' : 'dead'

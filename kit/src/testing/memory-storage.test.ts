@@ -9,6 +9,13 @@ import { randomLatency, type StorageOperation } from './storage-operations.ts'
 
 storageContract('memory storage', () => Promise.resolve(new MemoryStorage()))
 
+storageContract('memory storage with operations that overtake each other', () => {
+  const random = new SeededRandom(1)
+  const schedule = (run: () => void): void =>
+    void setImmediate(() => (random.next() < 0.5 ? run() : schedule(run)))
+  return Promise.resolve(new MemoryStorage({ schedule }))
+})
+
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const textOf = (storage: MemoryStorage, path: string): string | undefined => {
   const found = storage.peek(path)
@@ -113,6 +120,7 @@ void test('syncing a folder brings along the creation of a file that was renamed
   const left = storage.crash({ mode: 'lose' })
   assert.equal(textOf(left, 'log/b'), '')
   assert.equal(textOf(left, 'new/b'), undefined)
+  assert.equal(textOf(storage.crash({ mode: 'keep' }), 'new/b'), undefined)
 })
 
 void test('a random crash keeps some writes and loses others, older ones too', async () => {

@@ -212,10 +212,19 @@ function handleFacts(fact: Fact): void {
 
   fact('closing waits for what is under way, and twice is once', async (storage) => {
     const file = await storage.create('a')
-    const writing = writeAll(file, [text.encode('abc')], 0)
-    await Promise.all([file.close(), file.close(), writing])
+    const part = new Uint8Array(2 ** 20).fill(1)
+    const ended: string[] = []
+    const writing = Array.from({ length: 12 }, async (_, at) => {
+      await writeAll(file, [part], at * part.length)
+      ended.push('write')
+    })
+    const closing = [file.close(), file.close()].map((close) =>
+      close.then(() => ended.push('close')),
+    )
+    await Promise.all([...writing, ...closing])
     await file.close()
-    assert.deepEqual(await readWhole(storage, 'a'), text.encode('abc'))
+    assert.deepEqual(ended.slice(0, 12), Array<string>(12).fill('write'))
+    assert.deepEqual(await storage.list(''), [{ name: 'a', bytes: 12 * part.length }])
   })
 
   fact('a closed file refuses everything', async (storage) => {

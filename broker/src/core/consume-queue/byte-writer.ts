@@ -83,7 +83,8 @@ export class ByteReader {
   }
   /** A view of the next `length` bytes. */
   bytes(length: number): Uint8Array {
-    if (length > this.left) throw new RangeError(`${length} bytes are read where ${this.left} are left`)
+    if (length > this.left)
+      throw new RangeError(`${length} bytes are read where ${this.left} are left`)
     const start = this.#skip(length)
     return this.#bytes.subarray(start, start + length)
   }

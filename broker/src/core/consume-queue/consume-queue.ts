@@ -1,9 +1,16 @@
 import { assert, present } from '@popmq/kit'
-import { type LogPosition, MqError, type Offset, type PartitionKey, type RecordView, type TimeMs } from '@popmq/protocol'
+import {
+  type LogPosition,
+  MqError,
+  type Offset,
+  type PartitionKey,
+  type RecordView,
+  type TimeMs,
+} from '@popmq/protocol'
 import { EntryRange } from './entry-range.ts'
 import type { TablePage } from './index-table.ts'
 import type { Spans } from './live-bytes.ts'
-import { entriesPerPage, entryStart, indexInPage, Page, pageBytes, pageOf, pageStart } from './page.ts'
+import { entriesPerPage, entryStart, indexInPage, Page, pageOf, pageStart } from './page.ts'
 import { QueuePages, type Shared } from './queue-pages.ts'
 import type { PageState, PartitionState } from './snapshot.ts'
 
@@ -15,6 +22,12 @@ export interface RangeQuestion {
   readonly maxEntries: number
   /** Whether the first entries will do when a later page must be loaded. */
   readonly partly: boolean
+}
+
+/** Where a record is: its offset, and one of its copies in the log. */
+export interface Place {
+  readonly offset: Offset
+  readonly position: LogPosition
 }
 
 /**
@@ -71,7 +84,10 @@ export class ConsumeQueue {
     assert(offset < this.#high, 'a record is moved after it was applied')
     const { live } = this.#shared
     const index = indexInPage(offset)
-    const before = present(this.pages.inMemory(pageOf(offset)), 'the page of a moved record was prepared')
+    const before = present(
+      this.pages.inMemory(pageOf(offset)),
+      'the page of a moved record was prepared',
+    )
     live.add(live.numberAt(before.positionAt(index)), -before.sizeAt(index))
     live.add(live.numberAt(position), before.sizeAt(index))
     const page = this.pages.changeable(before)
@@ -103,7 +119,8 @@ export class ConsumeQueue {
 
   /** Entries from an offset on. @throws MqError `offset_out_of_range` naming the bounds */
   range({ from, maxEntries, partly }: RangeQuestion, source: PageSource): EntryRange | undefined {
-    if (from < this.#low || from > this.#high) throw outOfRange(from, { low: this.#low, high: this.#high })
+    if (from < this.#low || from > this.#high)
+      throw outOfRange(from, { low: this.#low, high: this.#high })
     const end = Math.min(this.#high, from + maxEntries)
     const pages: Uint8Array[] = []
     let complete = true
@@ -155,7 +172,7 @@ export class ConsumeQueue {
   }
 
   /** Whether the entry of `offset` points at this position. What is not applied yet counts as live. */
-  pointsAt(offset: Offset, position: LogPosition, source: PageSource): boolean | undefined {
+  pointsAt({ offset, position }: Place, source: PageSource): boolean | undefined {
     if (offset < this.#low) return false
     if (offset >= this.#high) return true
     const page = source(pageOf(offset))
@@ -179,7 +196,8 @@ export class ConsumeQueue {
       high: this.#high,
       keptBytes: this.#keptBytes,
       lowLive: this.#shared.live.named(lowSpans),
-      entries: filling?.bytes.subarray(entryStart(0), entryStart(indexInPage(this.#high))) ?? noEntries,
+      entries:
+        filling?.bytes.subarray(entryStart(0), entryStart(indexInPage(this.#high))) ?? noEntries,
     }
   }
 
@@ -188,7 +206,11 @@ export class ConsumeQueue {
     const queue = new ConsumeQueue(state.key, state.low, shared)
     queue.#high = state.high
     queue.#keptBytes = state.keptBytes
-    queue.pages.restore(pageOf(state.high), fillingPage(state))
+    const { key, high, entries } = state
+    queue.pages.restore(
+      pageOf(high),
+      entries.length === 0 ? undefined : Page.begun(key, pageOf(high), entries),
+    )
     return queue
   }
 
@@ -202,13 +224,19 @@ export class ConsumeQueue {
   finishRestore({ lowLive }: PartitionState): void {
     const missing = this.pages.missing()
     if (missing !== undefined) {
-      throw new MqError('damaged_log', `page ${missing} of a consume queue is in none of the index files`)
+      throw new MqError(
+        'damaged_log',
+        `page ${missing} of a consume queue is in none of the index files`,
+      )
     }
     if (lowLive.length === 0) return
     const { live } = this.#shared
     const numberOf = (base: LogPosition): number =>
       present(live.numberOf(base), 'live entries point into a segment that is there')
-    this.pages.directory.setSpans(pageOf(this.#low), lowLive.flatMap(({ base, bytes }) => [numberOf(base), bytes]))
+    this.pages.directory.setSpans(
+      pageOf(this.#low),
+      lowLive.flatMap(({ base, bytes }) => [numberOf(base), bytes]),
+    )
   }
 
   #dropPagesBelow(number: number): void {
@@ -231,21 +259,20 @@ export class ConsumeQueue {
   /** The indexes of a page's readable entries. */
   #readable({ number }: Page): { readonly from: number; readonly to: number } {
     const start = pageStart(number)
-    return { from: Math.max(0, this.#low - start), to: Math.min(entriesPerPage, this.#high - start) }
+    return {
+      from: Math.max(0, this.#low - start),
+      to: Math.min(entriesPerPage, this.#high - start),
+    }
   }
 }
 
 const noEntries = new Uint8Array(0)
 
-function fillingPage({ key, high, entries }: PartitionState): Page | undefined {
-  if (entries.length === 0) return undefined
-  const bytes = new Uint8Array(pageBytes)
-  bytes.set(entries, entryStart(0))
-  return new Page(key, pageOf(high), bytes)
-}
-
 /** The error for an offset outside of [low, high]. */
-export function outOfRange(offset: Offset, bounds: { readonly low: number; readonly high: number }): MqError {
+export function outOfRange(
+  offset: Offset,
+  bounds: { readonly low: number; readonly high: number },
+): MqError {
   const { low, high } = bounds
   const what = `offset ${offset} is outside of ${low} to ${high}`
   return new MqError('offset_out_of_range', what, { facts: { low, high, offset } })

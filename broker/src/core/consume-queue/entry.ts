@@ -1,4 +1,11 @@
-import { type LogPosition, logPosition, readU48, readU64, writeU48, writeU64 } from '@popmq/protocol'
+import {
+  type LogPosition,
+  logPosition,
+  readU48,
+  readU64,
+  writeU48,
+  writeU64,
+} from '@popmq/protocol'
 
 /**
  * One entry of a consume queue, little-endian, 32 bytes. Fixed size, so that an offset becomes an entry by arithmetic,
@@ -16,7 +23,16 @@ import { type LogPosition, logPosition, readU48, readU64, writeU48, writeU64 } f
  */
 export const entryBytes = 32
 
-const at = { position: 0, size: 8, flags: 12, kind: 14, attempt: 15, tagHash: 16, keyHash: 20, appendedAt: 24 } as const
+const at = {
+  position: 0,
+  size: 8,
+  flags: 12,
+  kind: 14,
+  attempt: 15,
+  tagHash: 16,
+  keyHash: 20,
+  appendedAt: 24,
+} as const
 
 /** What an entry takes from its record: a `RecordView` is one. */
 export interface EntrySource {

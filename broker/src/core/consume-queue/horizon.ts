@@ -1,4 +1,11 @@
-import { MqError, type Offset, offset, type PartitionKey, partitionKey, partitionNumber } from '@popmq/protocol'
+import {
+  MqError,
+  type Offset,
+  offset,
+  type PartitionKey,
+  partitionKey,
+  partitionNumber,
+} from '@popmq/protocol'
 import { partitionOfKey, readU64, topicId, topicOfKey, writeU64 } from '@popmq/protocol'
 
 /**
@@ -22,7 +29,10 @@ export interface Horizon {
 /** @throws MqError `invalid_request` for more than `mostHorizons`. */
 export function encodeHorizon(horizons: readonly Horizon[]): Uint8Array {
   if (horizons.length > mostHorizons) {
-    throw new MqError('invalid_request', `a horizon names ${horizons.length} partitions, ${mostHorizons} fit`)
+    throw new MqError(
+      'invalid_request',
+      `a horizon names ${horizons.length} partitions, ${mostHorizons} fit`,
+    )
   }
   const bytes = new Uint8Array(horizons.length * horizonBytes)
   const view = new DataView(bytes.buffer)
@@ -43,7 +53,10 @@ export function decodeHorizon(body: Uint8Array): Horizon[] {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
   const horizons: Horizon[] = []
   for (let at = 0; at < body.length; at += horizonBytes) {
-    const key = partitionKey(topicId(view.getUint32(at, true)), partitionNumber(view.getUint16(at + 4, true)))
+    const key = partitionKey(
+      topicId(view.getUint32(at, true)),
+      partitionNumber(view.getUint16(at + 4, true)),
+    )
     horizons.push({ key, low: offset(readU64(view, at + 8)) })
   }
   return horizons

@@ -99,7 +99,8 @@ export class IndexFile {
     this.#slots = slots
     this.#file = await this.#storage.open(indexPath(this.base))
     const size = (await this.#file?.size()) ?? 0
-    if (size < slots * pageBytes) throw this.#damaged(`has ${size} bytes, its ${slots} pages need more`)
+    if (size < slots * pageBytes)
+      throw this.#damaged(`has ${size} bytes, its ${slots} pages need more`)
     if (rows === undefined) this.#rows = undefined
     else {
       this.#rows?.bytes(rows)
@@ -121,7 +122,8 @@ export class IndexFile {
     if (pages.length === 0 && !sealing) return
     const added = this.#describe(pages, owner)
     const parts = pages.map((page) => page.bytes)
-    if (sealing) parts.push(encodeTable({ base: this.base, slots }, concat(rows.written, added), this.#crc32))
+    if (sealing)
+      parts.push(encodeTable({ base: this.base, slots }, concat(rows.written, added), this.#crc32))
     this.#writing = pages
     try {
       await this.#append(parts)
@@ -131,7 +133,9 @@ export class IndexFile {
     } finally {
       this.#writing = []
     }
-    pages.forEach((page, index) => owner.written(page, locationOf(this.segment, this.#slots + index)))
+    pages.forEach((page, index) =>
+      owner.written(page, locationOf(this.segment, this.#slots + index)),
+    )
     this.#slots = slots
     if (sealing) this.#rows = undefined
     else rows.bytes(added)
@@ -141,7 +145,8 @@ export class IndexFile {
   async read(slot: number, wanted: Pick<Page, 'key' | 'number'>): Promise<Page> {
     const bytes = await this.#readBytes(pageBytes, slot * pageBytes)
     const page = readPage(bytes, wanted, this.#crc32)
-    if (page === undefined) throw this.#damaged(`is damaged in the page at byte ${slot * pageBytes}`)
+    if (page === undefined)
+      throw this.#damaged(`is damaged in the page at byte ${slot * pageBytes}`)
     return page
   }
 

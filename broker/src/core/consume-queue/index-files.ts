@@ -1,6 +1,13 @@
 import { assert, present, type Storage } from '@popmq/kit'
-import { type Checksum, type LogPosition, logPosition, type PartitionKey } from '@popmq/protocol'
-import { IndexFile, indexFolder, indexPath, locationOf, type PageOwner, segmentOf } from './index-file.ts'
+import { type Checksum, type LogPosition, logPosition } from '@popmq/protocol'
+import {
+  IndexFile,
+  indexFolder,
+  indexPath,
+  locationOf,
+  type PageOwner,
+  segmentOf,
+} from './index-file.ts'
 import { readRows } from './index-table.ts'
 import type { Page } from './page.ts'
 
@@ -15,7 +22,7 @@ export interface IndexFileState {
 /** What dropping a file needs to know of its pages. */
 export interface PageMover extends PageOwner {
   /** Whether the partition's page is the one at this location. */
-  isAt(key: PartitionKey, number: number, location: number): boolean
+  isAt(page: Pick<Page, 'key' | 'number'>, location: number): boolean
   load(location: number, wanted: Pick<Page, 'key' | 'number'>): Promise<Page>
   /** Gives the page to the active file, unless it has changed its place since. */
   rewrite(page: Page, location: number): void
@@ -97,7 +104,10 @@ export class IndexFiles {
       else await this.#storage.remove(indexPath(base))
     }
     for (const { base, slots, rows } of states) {
-      const file = present(known.get(indexName(base)), 'a snapshot names index files of its segments')
+      const file = present(
+        known.get(indexName(base)),
+        'a snapshot names index files of its segments',
+      )
       await file.restore(slots, rows)
     }
   }
@@ -154,14 +164,16 @@ export class IndexFiles {
   async #moveOut(file: IndexFile, mover: PageMover): Promise<void> {
     const wanted = new Map<number, Pick<Page, 'key' | 'number'>>()
     const move = async (): Promise<void> => {
-      const moves = [...wanted].map(async ([at, page]) => mover.rewrite(await mover.load(at, page), at))
+      const moves = [...wanted].map(async ([at, page]) =>
+        mover.rewrite(await mover.load(at, page), at),
+      )
       await Promise.all(moves)
       wanted.clear()
       await this.#flushAll(mover)
     }
     for (const { slot, key, number } of readRows(await file.readTable())) {
       const location = locationOf(file.segment, slot)
-      if (mover.isAt(key, number, location)) wanted.set(location, { key, number })
+      if (mover.isAt({ key, number }, location)) wanted.set(location, { key, number })
       if (wanted.size === pagesAtOnce) await move()
     }
     if (wanted.size > 0) await move()

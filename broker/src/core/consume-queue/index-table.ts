@@ -1,6 +1,19 @@
 import { assert } from '@popmq/kit'
-import { type Checksum, type LogPosition, logPosition, partitionKey, type PartitionKey } from '@popmq/protocol'
-import { partitionNumber, partitionOfKey, readU64, topicId, topicOfKey, writeU64 } from '@popmq/protocol'
+import {
+  type Checksum,
+  type LogPosition,
+  logPosition,
+  partitionKey,
+  type PartitionKey,
+} from '@popmq/protocol'
+import {
+  partitionNumber,
+  partitionOfKey,
+  readU64,
+  topicId,
+  topicOfKey,
+  writeU64,
+} from '@popmq/protocol'
 import { ByteReader, type ByteWriter } from './byte-writer.ts'
 import type { SegmentBytes } from './live-bytes.ts'
 
@@ -77,7 +90,11 @@ export interface TableOf {
 }
 
 /** The table of the file of `base`, with these rows. */
-export function encodeTable({ base, slots }: TableOf, rows: Uint8Array, crc32: Checksum): Uint8Array {
+export function encodeTable(
+  { base, slots }: TableOf,
+  rows: Uint8Array,
+  crc32: Checksum,
+): Uint8Array {
   const bytes = new Uint8Array(tableHeadBytes + rows.length)
   const view = new DataView(bytes.buffer)
   view.setUint32(at.magic, magic, true)
@@ -90,7 +107,11 @@ export function encodeTable({ base, slots }: TableOf, rows: Uint8Array, crc32: C
 }
 
 /** `bytes` begin with the table and may go on. @returns its rows, or undefined when it is not the whole table asked for */
-export function decodeTable({ base, slots }: TableOf, bytes: Uint8Array, crc32: Checksum): Uint8Array | undefined {
+export function decodeTable(
+  { base, slots }: TableOf,
+  bytes: Uint8Array,
+  crc32: Checksum,
+): Uint8Array | undefined {
   if (bytes.length < tableHeadBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = tableHeadBytes + view.getUint32(at.rows, true) * tableRowBytes

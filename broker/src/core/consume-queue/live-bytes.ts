@@ -18,6 +18,8 @@ export class LiveBytes {
   readonly #bases: LogPosition[] = []
   readonly #bytes: number[] = []
   readonly #numbers = new Map<LogPosition, number>()
+  /** Segments with a lower number are gone. */
+  #dropped = 0
 
   /** The number of the newest segment; −1 before the first. */
   get newest(): number {
@@ -44,7 +46,10 @@ export class LiveBytes {
       if ((this.#bases[middle] ?? 0) <= position) low = middle
       else high = middle - 1
     }
-    assert(position >= (this.#bases[low] ?? Number.POSITIVE_INFINITY), 'a record lies in a known segment')
+    assert(
+      position >= (this.#bases[low] ?? Number.POSITIVE_INFINITY),
+      'a record lies in a known segment',
+    )
     return low
   }
 
@@ -88,15 +93,23 @@ export class LiveBytes {
     return live
   }
 
-  /** @returns 0 for a segment that is not known */
+  /** @returns 0 for a segment that was dropped. One that was never made known is no dead one: asking for it is a defect */
   of(base: LogPosition): number {
     const number = this.#numbers.get(base)
-    return number === undefined ? 0 : (this.#bytes[number] ?? 0)
+    const isDropped = number === undefined && base < (this.#bases[this.#dropped] ?? -1)
+    assert(
+      number !== undefined || isDropped,
+      'a segment is made known before its live bytes are asked for',
+    )
+    return isDropped ? 0 : (this.#bytes[number ?? -1] ?? 0)
   }
 
+  /** Forgets the oldest segment. */
   drop(base: LogPosition): void {
+    assert(this.#bases[this.#dropped] === base, 'segments are dropped oldest first')
     assert(this.of(base) === 0, 'a segment is dropped when nothing in it is live')
     this.#numbers.delete(base)
+    this.#dropped += 1
   }
 
   /** The segments that are left, oldest first. */

@@ -107,7 +107,10 @@ export class PageDirectory {
   #makeRoom(): void {
     const capacity = this.#rows.length / rowWidth
     if (this.#start + this.#count < capacity) return
-    const rows = this.#start > capacity / 2 ? this.#rows : new Float64Array(Math.max(4, capacity * 2) * rowWidth)
+    const rows =
+      this.#start > capacity / 2
+        ? this.#rows
+        : new Float64Array(Math.max(4, capacity * 2) * rowWidth)
     const from = this.#start * rowWidth
     if (rows === this.#rows) rows.copyWithin(0, from)
     else rows.set(this.#rows.subarray(from))

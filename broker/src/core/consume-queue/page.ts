@@ -1,7 +1,15 @@
 import { assert } from '@popmq/kit'
 import { type Checksum, type LogPosition, type Offset, partitionOfKey } from '@popmq/protocol'
 import { type PartitionKey, readU64, topicOfKey, writeU64 } from '@popmq/protocol'
-import { entryBytes, entryPosition, entrySize, type EntrySource, entryTime, repointEntry, writeEntry } from './entry.ts'
+import {
+  entryBytes,
+  entryPosition,
+  entrySize,
+  type EntrySource,
+  entryTime,
+  repointEntry,
+  writeEntry,
+} from './entry.ts'
 
 /**
  * A page of a consume queue, little-endian, 4,096 bytes: a head of 32 and 127 entries, those of the offsets
@@ -61,6 +69,14 @@ export class Page {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
+  /** A page that begins with these entries. */
+  static begun(key: PartitionKey, number: number, entries: Uint8Array): Page {
+    const page = new Page(key, number)
+    page.#makeRoom(pageHeadBytes + entries.length)
+    page.#bytes.set(entries, pageHeadBytes)
+    return page
+  }
+
   /** The page that these whole and checked bytes are. */
   static frozen(key: PartitionKey, number: number, bytes: Uint8Array): Page {
     const page = new Page(key, number, bytes)
@@ -79,7 +95,7 @@ export class Page {
   put(index: number, source: EntrySource): void {
     assert(!this.#frozen, 'a frozen page does not change')
     const start = entryStart(index)
-    while (start + entryBytes > this.#bytes.length) this.#resize(this.#bytes.length * 2)
+    this.#makeRoom(start + entryBytes)
     writeEntry(this.#view, start, source)
   }
 
@@ -128,7 +144,10 @@ export class Page {
     return new Page(this.key, this.number, this.#bytes.slice())
   }
 
-  #resize(bytes: number): void {
+  #makeRoom(end: number): void {
+    if (end <= this.#bytes.length) return
+    let bytes = this.#bytes.length
+    while (bytes < end) bytes *= 2
     const grown = new Uint8Array(bytes)
     grown.set(this.#bytes)
     this.#bytes = grown
@@ -137,7 +156,11 @@ export class Page {
 }
 
 /** @returns the frozen page in these bytes, or undefined when they are not the page that was asked for, whole. */
-export function readPage(bytes: Uint8Array, wanted: Pick<Page, 'key' | 'number'>, crc32: Checksum): Page | undefined {
+export function readPage(
+  bytes: Uint8Array,
+  wanted: Pick<Page, 'key' | 'number'>,
+  crc32: Checksum,
+): Page | undefined {
   if (bytes.length !== pageBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const whole =

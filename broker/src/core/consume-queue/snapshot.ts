@@ -1,11 +1,25 @@
-import { type LogPosition, logPosition, MqError, type Offset, offset, type PartitionKey } from '@popmq/protocol'
+import {
+  type LogPosition,
+  logPosition,
+  MqError,
+  type Offset,
+  offset,
+  type PartitionKey,
+} from '@popmq/protocol'
 import { partitionKey, partitionNumber, partitionOfKey, topicId, topicOfKey } from '@popmq/protocol'
 import { ByteReader, ByteWriter } from './byte-writer.ts'
 import { entryBytes } from './entry.ts'
 import type { IndexFileState } from './index-files.ts'
 import { tableRowBytes } from './index-table.ts'
 import type { SegmentBytes } from './live-bytes.ts'
-import { entriesPerPage, entryStart, indexInPage, type Page, pageBytes, pageHeadBytes } from './page.ts'
+import {
+  entriesPerPage,
+  entryStart,
+  indexInPage,
+  type Page,
+  pageBytes,
+  pageHeadBytes,
+} from './page.ts'
 
 /**
  * All consume queues as every record below a position left them, little-endian. The checksum is the checkpoint's.
@@ -49,7 +63,8 @@ const pageEntriesBytes = entriesPerPage * entryBytes
 export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   const { viewed, segments, files, partitions, pages } = snapshot
   const writer = new ByteWriter(expectedBytes(snapshot))
-  for (const word of [magic, segments.length, files.length, partitions.length, pages.length]) writer.u32(word)
+  for (const word of [magic, segments.length, files.length, partitions.length, pages.length])
+    writer.u32(word)
   writer.u64(viewed)
   for (const { base, bytes } of segments) [base, bytes].forEach((word) => writer.u64(word))
   for (const { base, slots, rows } of files) {
@@ -88,9 +103,16 @@ export function decodeSnapshot(bytes: Uint8Array): Snapshot {
 
 function read(reader: ByteReader): Snapshot {
   const found = reader.u32()
-  if ((found & 0xff_ffff) !== (magic & 0xff_ffff)) throw new RangeError('these bytes do not begin as a snapshot')
-  if (found !== magic) throw new MqError('newer_format', `the consume queues have snapshot version ${found >>> 24}`)
-  const [segments, files, partitions, pages] = [reader.u32(), reader.u32(), reader.u32(), reader.u32()]
+  if ((found & 0xff_ffff) !== (magic & 0xff_ffff))
+    throw new RangeError('these bytes do not begin as a snapshot')
+  if (found !== magic)
+    throw new MqError('newer_format', `the consume queues have snapshot version ${found >>> 24}`)
+  const [segments, files, partitions, pages] = [
+    reader.u32(),
+    reader.u32(),
+    reader.u32(),
+    reader.u32(),
+  ]
   const snapshot = {
     viewed: logPosition(reader.u64()),
     segments: repeat(segments, () => readSegment(reader)),
@@ -116,7 +138,14 @@ function readPartition(reader: ByteReader): PartitionState {
   const spans = reader.u16()
   const [low, high, keptBytes] = [offset(reader.u64()), offset(reader.u64()), reader.u64()]
   const lowLive = repeat(spans, () => readSegment(reader))
-  return { key, low, high, keptBytes, lowLive, entries: reader.bytes(indexInPage(high) * entryBytes) }
+  return {
+    key,
+    low,
+    high,
+    keptBytes,
+    lowLive,
+    entries: reader.bytes(indexInPage(high) * entryBytes),
+  }
 }
 
 function readUnwritten(reader: ByteReader): PageState {
@@ -138,5 +167,12 @@ function repeat<T>(times: number, make: () => T): T[] {
 function expectedBytes({ segments, files, partitions, pages }: Snapshot): number {
   const rows = files.reduce((sum, file) => sum + (file.rows?.length ?? 0), 0)
   const entries = partitions.reduce((sum, { entries: part }) => sum + part.length, 0)
-  return 64 + (segments.length + files.length) * 16 + rows + partitions.length * 64 + entries + pages.length * pageBytes
+  return (
+    64 +
+    (segments.length + files.length) * 16 +
+    rows +
+    partitions.length * 64 +
+    entries +
+    pages.length * pageBytes
+  )
 }

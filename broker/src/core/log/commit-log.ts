@@ -19,6 +19,8 @@ export interface CommitLogOptions {
    * @returns below which position the views need the memory tail no more
    */
   readonly onCommit: (commit: LogPosition) => LogPosition
+  /** A segment will begin at `base`; told before anything is appended to it. */
+  readonly onRoll: (base: LogPosition) => void
   /** A write or sync failed: nothing may be acknowledged any more, the process must stop. */
   readonly onFailed: (error: MqError) => void
 }
@@ -125,6 +127,7 @@ export class CommitLog {
     if (this.end === this.#segmentBase) return
     this.#segmentBase = this.end
     this.#boundaries.push(this.end)
+    this.#options.onRoll(this.end)
   }
 
   /** Appends the first `bytes` bytes of the room reserved last, and sees that they are synced soon. */

@@ -27,6 +27,7 @@ async function openLog(storage: Storage): Promise<{ log: CommitLog; segments: Se
     tailBytes: 0,
     mostUnsyncedBytes: 1_048_576,
     onCommit: (commit) => commit,
+    onRoll: () => undefined,
     onFailed: () => undefined,
   })
   return { log, segments }
@@ -175,6 +176,7 @@ void test('a full disk refuses appends and loses nothing: the same bytes are wri
     tailBytes: 0,
     mostUnsyncedBytes: 1_048_576,
     onCommit: (commit) => commit,
+    onRoll: () => undefined,
     onFailed: () => assert.fail('a full disk is not a failed one'),
   })
   storage.setCapacity(60)

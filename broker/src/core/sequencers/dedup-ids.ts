@@ -233,8 +233,9 @@ function newHeap(): Heap<Entry> {
   return new Heap((a, b) => a.expiresAt < b.expiresAt)
 }
 
+/** `apply` takes any array-like and is several times faster than spreading; ids are short. */
 function idText(id: Uint8Array): IdText {
-  return String.fromCharCode(...id)
+  return String.fromCharCode.apply(null, id as Uint8Array & number[])
 }
 
 function writeEntry(writer: SnapshotWriter, entry: Entry): void {
@@ -259,16 +260,15 @@ function readEntries(bytes: Uint8Array): Entry[] {
 }
 
 function readEntry(reader: SnapshotReader): Entry {
-  const fixed = {
-    topicId: checkedTopicId(reader.u32()),
-    partition: partitionNumber(reader.u16()),
-    appendedAt: reader.u48(),
-    expiresAt: reader.u64(),
-    offset: offset(reader.u64()),
-    end: logPosition(reader.u64()),
-  }
+  const topicId = checkedTopicId(reader.u32())
+  const partition = partitionNumber(reader.u16())
+  const appendedAt = reader.u48()
+  const expiresAt = reader.u64()
+  const at = offset(reader.u64())
+  const end = logPosition(reader.u64())
   const length = reader.u8()
   assert(length <= limits.dedupIdBytes, 'a dedup id is no longer than the limit')
-  assert(fixed.expiresAt > fixed.appendedAt, 'a window is longer than 0')
-  return { ...fixed, id: idText(reader.bytes(length)) }
+  assert(expiresAt > appendedAt, 'a window is longer than 0')
+  const id = idText(reader.bytes(length))
+  return { topicId, id, partition, offset: at, appendedAt, end, expiresAt }
 }

@@ -46,7 +46,8 @@ export interface ProducerRunsOptions {
  * A run with drops that is found in the log has no known crc: there any crc matches.
  * A run dropped whole leaves nothing in the log, like one that was acknowledged as `received` and then lost: after a
  * restart the run behind it is a `gap` whose expected base lies below all that the client still holds, which tells
- * it to go on under a new epoch.
+ * it to go on under a new epoch. Sent again after a restart it is judged `append`; the ids drop it again while their
+ * window holds.
  */
 export class ProducerRuns implements Sequencer {
   readonly #most: number
@@ -88,7 +89,9 @@ export class ProducerRuns implements Sequencer {
     const deduplicated = placed.deduplicated ?? []
     const appended = run.count - deduplicated.length
     assert(appended >= 0, 'no more records are dropped than were sent')
-    const slot = this.#push(run, { ...run, ...placed, appended })
+    const { base, count, crc } = run
+    const { baseOffset, end, appendedAt } = placed
+    const slot = this.#push(run, { base, count, crc, appended, appendedAt, baseOffset, end })
     this.#dropped.add(slot, run.base, deduplicated)
   }
 

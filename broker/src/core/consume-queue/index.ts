@@ -1,0 +1,6 @@
+export { type Bounds, ConsumeQueues } from './consume-queues.ts'
+export type { ConsumeQueuesOptions, SliceOptions } from './consume-queues.ts'
+export { EntryRange } from './entry-range.ts'
+export { entryBytes, type EntrySource, EntryView, writeEntry } from './entry.ts'
+export { decodeHorizon, encodeHorizon, type Horizon } from './horizon.ts'
+export { horizonBytes, mostHorizons } from './horizon.ts'

@@ -1,9 +1,0 @@
-export {
-  dropFront,
-  readWhole,
-  replaceFile,
-  type Storage,
-  StorageError,
-  type StorageFile,
-  writeAll,
-} from '@popmq/kit'

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Scheduler, SeededRandom } from '@popmq/kit/testing'
+import { isMqError, type MqError } from '@popmq/protocol'
+import { type CommitFault, MemoryRegistry } from '../registry/memory-registry.ts'
+import { Leadership } from './leadership.ts'
+import { encodeValue } from './registry-values.ts'
+
+interface Led {
+  readonly leader: Leadership
+  readonly deposed: MqError[]
+}
+
+async function take(registry: MemoryRegistry, { scheduler, seed }: { scheduler: Scheduler; seed: number }): Promise<Led> {
+  const session = await registry.openSession(() => undefined)
+  const deposed: MqError[] = []
+  const taken = Leadership.take({
+    session,
+    clock: scheduler,
+    random: new SeededRandom(seed),
+    coordinator: `test-${seed}`,
+    deposed: (reason) => deposed.push(reason),
+  })
+  return { leader: await during(scheduler, taken), deposed }
+}
+
+/** Lets virtual time pass until `promise` settles. */
+async function during<T>(scheduler: Scheduler, promise: Promise<T>): Promise<T> {
+  let settled = false
+  const settle = (): void => void (settled = true)
+  promise.then(settle, settle)
+  assert.ok(await scheduler.runUntil(() => settled, scheduler.monotonic() + 600_000), 'it settles in ten minutes')
+  return promise
+}
+
+const make = (leader: Leadership, number: number): Promise<unknown> =>
+  leader.write(
+    () => ({
+      ops: [{ kind: 'create', path: `/topics/t${number}`, value: encodeValue({ id: leader.counters.topicId + 1 }) }],
+      counters: { topicId: leader.counters.topicId + 1 },
+    }),
+    () => undefined,
+  )
+
+void test('the first leader makes the cluster, the next one finds it and leads under a higher epoch', async () => {
+  const registry = new MemoryRegistry()
+  const scheduler = new Scheduler()
+  const first = await take(registry, { scheduler, seed: 1 })
+  await make(first.leader, 1)
+  const second = await take(registry, { scheduler, seed: 2 })
+  assert.match(first.leader.clusterId, /^[0-9a-f]{32}$/)
+  assert.equal(second.leader.clusterId, first.leader.clusterId)
+  assert.ok(second.leader.epoch > first.leader.epoch)
+  assert.equal(second.leader.counters.topicId, 1)
+})
+
+void test('a deposed leader changes nothing and says so from then on', async () => {
+  const registry = new MemoryRegistry()
+  const scheduler = new Scheduler()
+  const first = await take(registry, { scheduler, seed: 1 })
+  const second = await take(registry, { scheduler, seed: 2 })
+  await assert.rejects(make(first.leader, 1), (error: unknown) => isMqError(error, 'not_coordinator'))
+  await assert.rejects(make(first.leader, 1), (error: unknown) => isMqError(error, 'not_coordinator'))
+  assert.equal(first.deposed.length, 1)
+  await make(second.leader, 2)
+  const session = await registry.openSession(() => undefined)
+  assert.deepEqual(await session.children('/topics'), ['t2'])
+})
+
+void test('what prepare throws is thrown, and the next write goes on', async () => {
+  const { leader } = await take(new MemoryRegistry(), { scheduler: new Scheduler(), seed: 1 })
+  const refuse = (): never => {
+    throw new Error('refused')
+  }
+  await assert.rejects(leader.write(refuse, () => undefined), /refused/)
+  await make(leader, 1)
+  assert.equal(leader.counters.topicId, 1)
+})
+
+void test('writes whose answers get lost are done exactly once, and numbers are never given twice', async () => {
+  for (let seed = 1; seed <= 60; seed += 1) {
+    const random = new SeededRandom(seed)
+    const fault = (): CommitFault => {
+      const drawn = random.next()
+      return drawn < 0.25 ? 'unanswered' : drawn < 0.5 ? 'dropped' : 'none'
+    }
+    const registry = new MemoryRegistry({ fault })
+    const scheduler = new Scheduler()
+    const { leader, deposed } = await take(registry, { scheduler, seed })
+    const writes = Array.from({ length: 20 }, (_, number) => make(leader, number))
+    await during(scheduler, Promise.all(writes))
+    const session = await registry.openSession(() => undefined)
+    const ids: unknown[] = []
+    for (let number = 0; number < 20; number += 1) {
+      const node = await session.read(`/topics/t${number}`)
+      ids.push(JSON.parse(new TextDecoder().decode(node?.value)).id)
+    }
+    assert.deepEqual(ids, Array.from({ length: 20 }, (_, number) => number + 1))
+    assert.equal(leader.counters.topicId, 20)
+    assert.deepEqual(deposed, [])
+  }
+})
+
+void test('a leader whose write may or may not be done steps down rather than guess', async () => {
+  let fault: CommitFault = 'none'
+  const registry = new MemoryRegistry({ fault: () => fault })
+  const scheduler = new Scheduler()
+  const { leader, deposed } = await take(registry, { scheduler, seed: 1 })
+  fault = 'dropped'
+  await assert.rejects(during(scheduler, make(leader, 1)), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  fault = 'none'
+  await assert.rejects(make(leader, 2), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  assert.equal(deposed.length, 1)
+})
+
+void test('a write without an answer, after which another leads, is not said to be undone', async () => {
+  let fault: CommitFault = 'none'
+  const registry = new MemoryRegistry({ fault: () => fault })
+  const scheduler = new Scheduler()
+  const { leader } = await take(registry, { scheduler, seed: 1 })
+  fault = 'unanswered'
+  const written = make(leader, 1)
+  // Let it be tried once, then let another take the lead before it is tried again.
+  await scheduler.run(0)
+  fault = 'none'
+  const successor = take(registry, { scheduler: new Scheduler(), seed: 2 })
+  await successor
+  await assert.rejects(during(scheduler, written), (error: unknown) => isMqError(error, 'registry_unavailable'))
+})
+
+void test('a registry of a later layout is refused', async () => {
+  const registry = new MemoryRegistry()
+  const session = await registry.openSession(() => undefined)
+  await session.commit([{ kind: 'create', path: '/cluster', value: encodeValue({ format: 2, clusterId: 'x' }) }])
+  await assert.rejects(take(registry, { scheduler: new Scheduler(), seed: 1 }), (error: unknown) => isMqError(error, 'newer_format'))
+})
