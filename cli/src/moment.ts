@@ -4,10 +4,10 @@ import { parseDuration } from './duration.ts'
 /** A whole number below this is an offset, from here on ms since 1970 (this one is in March 1973). */
 const firstEpochMs = 100_000_000_000
 
-const iso = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
+const iso = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(Z|[+-]\d{2}:\d{2})?$/
 
 /**
- * Reads a time: ISO 8601 (`2026-03-01T12:00:00Z`; without a zone it is local), ms since 1970, or `-1h`: ago.
+ * Reads a time: ISO 8601 (`2026-03-01T12:00:00Z`; without a zone it is UTC, as all times that are printed), ms since 1970, or `-1h`: ago.
  * @returns ms since 1970
  * @throws MqError `invalid_request`
  */
@@ -21,7 +21,12 @@ export function parseMoment(text: string, nowMs: number): number {
 function momentMs(text: string, nowMs: number): number {
   if (text.startsWith('-')) return nowMs - parseDuration(text.slice(1))
   if (/^\d{12,16}$/.test(text)) return Number(text)
-  return iso.test(text) ? Date.parse(text) : NaN
+  const [, date, time, zone] = iso.exec(text) ?? []
+  if (date === undefined || (time === undefined && zone !== undefined)) return NaN
+  // JavaScript takes the 30th of February for the 2nd of March.
+  const day = new Date(`${date}T00:00Z`)
+  if (Number.isNaN(day.getTime()) || day.toISOString().slice(0, 10) !== date) return NaN
+  return Date.parse(`${date}${time ?? 'T00:00'}${zone ?? 'Z'}`)
 }
 
 /**

@@ -6,6 +6,8 @@ import { checkKeys } from './pair.ts'
 export interface Settings {
   /** Coordinators: host:port[,host:port…]. */
   readonly server: string
+  /** Those of the flag alone: what would write much asks for it by name. */
+  readonly serverFlag: string | undefined
   readonly json: boolean
   /** undefined: the command's own default. */
   readonly logLevel: LogLevel | undefined
@@ -34,8 +36,10 @@ const configKeys = ['server', 'logLevel']
 export function readSettings({ flags, environment, readText }: SettingsSources): Settings {
   const config = readConfig(flags.config, readText)
   const fromEnvironment = environment['POPMQ_SERVER']
+  const named = flags.server ?? (fromEnvironment === '' ? undefined : fromEnvironment) ?? config.server
   return {
-    server: flags.server ?? (fromEnvironment === '' ? undefined : fromEnvironment) ?? config.server ?? defaultServer,
+    server: named ?? defaultServer,
+    serverFlag: flags.server,
     json: flags.json ?? false,
     logLevel: flags.logLevel ?? config.logLevel,
   }

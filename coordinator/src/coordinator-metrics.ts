@@ -10,7 +10,9 @@ export interface CoordinatorMetrics {
 }
 
 /** Counts are read from `health` when they are asked for; before the coordinator runs there are none. */
-export function coordinatorMetrics(health: () => CoordinatorHealth | undefined): CoordinatorMetrics {
+export function coordinatorMetrics(
+  health: () => CoordinatorHealth | undefined,
+): CoordinatorMetrics {
   const register = new Registry()
   collectDefaultMetrics({ register })
   const gauge = (name: string, help: string, read: (now: CoordinatorHealth) => number): void => {
@@ -30,7 +32,11 @@ export function coordinatorMetrics(health: () => CoordinatorHealth | undefined):
   gauge('partitions', 'Partitions of all topics.', ({ partitions }) => partitions)
   gauge('topics_version', 'How many changes of topics there have been.', ({ version }) => version)
   gauge('brokers', 'Brokers that have ever opened.', ({ brokers }) => brokers)
-  gauge('live_brokers', 'Brokers with a session over a standing connection.', ({ liveBrokers }) => liveBrokers)
+  gauge(
+    'live_brokers',
+    'Brokers with a session over a standing connection.',
+    ({ liveBrokers }) => liveBrokers,
+  )
   gauge('held_requests', 'Requests that wait for news.', ({ heldRequests }) => heldRequests)
   gauge('connections', 'Open connections.', ({ connections }) => connections)
   const seconds = new Histogram({

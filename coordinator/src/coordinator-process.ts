@@ -1,4 +1,11 @@
-import { type Closable, closeAll, type Log, StorageError, systemClock, systemRandom } from '@popmq/kit'
+import {
+  type Closable,
+  closeAll,
+  type Log,
+  StorageError,
+  systemClock,
+  systemRandom,
+} from '@popmq/kit'
 import { DataDirectoryError, openDataDirectory } from '@popmq/kit/storage'
 import { type ErrorName, MqError } from '@popmq/protocol'
 import { type HttpAnswer, parseAddress, type Transport, webSocketTransport } from '@popmq/transport'
@@ -32,7 +39,9 @@ export interface CoordinatorProcess extends Closable {
  * @throws MqError `data_directory_locked`, `data_directory_invalid`, `newer_format`, `damaged_log`, `disk_full`,
  * `disk_failed`, `port_in_use`, `invalid_config`
  */
-export async function coordinatorProcess(options: CoordinatorProcessOptions): Promise<CoordinatorProcess> {
+export async function coordinatorProcess(
+  options: CoordinatorProcessOptions,
+): Promise<CoordinatorProcess> {
   const opened: Closable[] = []
   const keep = <T extends Closable>(part: T): T => {
     opened.push(part)
@@ -45,10 +54,14 @@ export async function coordinatorProcess(options: CoordinatorProcessOptions): Pr
     const coordinator = keep(await start(options, { registry, onFatal }))
     await directory.claim({ clusterId: coordinator.clusterId })
     void directory.lost.then(() => {
-      onFatal(new MqError('data_directory_locked', `the data directory ${options.data} was taken away`))
+      onFatal(
+        new MqError('data_directory_locked', `the data directory ${options.data} was taken away`),
+      )
     })
     const { address, clusterId } = coordinator
-    return { address, clusterId, health: () => coordinator.health(), close: () => closeAll(opened) }
+    let closing: Promise<void> | undefined
+    const close = (): Promise<void> => (closing ??= closeAll(opened))
+    return { address, clusterId, health: () => coordinator.health(), close }
   } catch (error) {
     await closeAll(opened)
     throw asStartError(error)
@@ -65,7 +78,8 @@ function start(
     hosts: advertise === undefined ? [] : [parseAddress(advertise).host],
     onDefect: (error) => log.error('defect', { error: String(error) }),
     http: async ({ path }) => {
-      if (path === '/metrics') return { status: 200, contentType: metrics.contentType, body: await metrics.text() }
+      if (path === '/metrics')
+        return { status: 200, contentType: metrics.contentType, body: await metrics.text() }
       if (path === '/healthz' || path === '/readyz') return probe(started?.health())
       return undefined
     },
@@ -109,7 +123,9 @@ function asStartError(error: unknown): unknown {
     return new MqError(directoryErrors[error.kind], error.message, { cause: error })
   }
   if (error instanceof StorageError) {
-    return new MqError(error.kind === 'full' ? 'disk_full' : 'disk_failed', error.message, { cause: error })
+    return new MqError(error.kind === 'full' ? 'disk_full' : 'disk_failed', error.message, {
+      cause: error,
+    })
   }
   return error
 }

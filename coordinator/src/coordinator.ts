@@ -1,4 +1,4 @@
-import type { Clock, Log, Random } from '@popmq/kit'
+import { type Clock, type Deferred, deferred, type Log, type Random } from '@popmq/kit'
 import {
   asMqError,
   brokerOpen,
@@ -15,6 +15,7 @@ import {
   type Listener,
   respond,
   type ResponderEvent,
+  type Route,
   route,
   routes,
   type Routes,
@@ -104,7 +105,10 @@ export class Coordinator {
   readonly #door: Door
   #closing: Promise<void> | undefined
 
-  private constructor({ session, cluster }: Led, { listener, door }: { listener: Listener; door: Door }) {
+  private constructor(
+    { session, cluster }: Led,
+    { listener, door }: { listener: Listener; door: Door },
+  ) {
     this.#session = session
     this.#cluster = cluster
     this.#listener = listener
@@ -116,9 +120,15 @@ export class Coordinator {
   /** For `startCoordinator`. */
   static async listen(options: CoordinatorOptions, led: Led): Promise<Coordinator> {
     const door = new Door(led.cluster, options)
-    const listener = await options.transport.listen(options.listen, (channel) => door.accept(channel))
+    const listener = await options.transport.listen(options.listen, (channel) =>
+      door.accept(channel),
+    )
     const { clusterId, leadership } = led.cluster
-    options.log.info('coordinator_leading', { address: listener.address, clusterId, epoch: leadership.epoch })
+    options.log.info('coordinator_leading', {
+      address: listener.address,
+      clusterId,
+      epoch: leadership.epoch,
+    })
     return new Coordinator(led, { listener, door })
   }
 
@@ -156,27 +166,29 @@ interface Led {
   readonly cluster: Cluster
 }
 
-/** Where requests come in: connections, and the requests being handled. */
+/** Where requests come in: the connections, and the requests being handled. */
 class Door {
   readonly #cluster: Cluster
   readonly #options: CoordinatorOptions
   readonly #routes: Routes
-  readonly #handled = new Set<Promise<unknown>>()
   #lastConnection = 0
   #connections = 0
+  #running = 0
+  #idle: Deferred<void> | undefined
 
   constructor(cluster: Cluster, options: CoordinatorOptions) {
     this.#cluster = cluster
     this.#options = options
-    this.#routes = routes(
+    const all = [
       route(metadata, (request) => handleMetadata(request, cluster)),
-      route(topicCreate, (request) => this.#track(handleTopicCreate(request, cluster, options.clock))),
-      route(topicSet, (request) => this.#track(handleTopicSet(request, cluster))),
-      route(topicDelete, (request) => this.#track(handleTopicDelete(request, cluster))),
-      route(producerOpen, () => this.#track(handleProducerOpen(cluster))),
-      route(brokerOpen, (request, context) => this.#track(handleBrokerOpen(request, context, cluster))),
-      route(brokerSession, (request, context) => this.#track(handleBrokerSession(request, context, cluster))),
-    )
+      route(topicCreate, (request) => handleTopicCreate(request, cluster, options.clock)),
+      route(topicSet, (request) => handleTopicSet(request, cluster)),
+      route(topicDelete, (request) => handleTopicDelete(request, cluster)),
+      route(producerOpen, () => handleProducerOpen(cluster)),
+      route(brokerOpen, (request, context) => handleBrokerOpen(request, context, cluster)),
+      route(brokerSession, (request, context) => handleBrokerSession(request, context, cluster)),
+    ]
+    this.#routes = routes(...all.map((each) => this.#counted(each)))
   }
 
   get connections(): number {
@@ -196,25 +208,37 @@ class Door {
     })
   }
 
-  /** Resolves when no request is being handled and every answer was given to its connection. */
+  /** Resolves when no request is being handled: each has its answer, or its connection has gone. */
   async drained(): Promise<void> {
-    while (this.#handled.size > 0) await Promise.allSettled(this.#handled)
+    if (this.#running === 0) return
+    this.#idle ??= deferred()
+    await this.#idle.promise
   }
 
-  #track<T>(handled: Promise<T>): Promise<T> {
-    this.#handled.add(handled)
-    const done = (): void => void this.#handled.delete(handled)
-    handled.then(done, done)
-    return handled
+  /** For each request whose handling begins there is one event `answered`. */
+  #counted(each: Route): Route {
+    return {
+      ...each,
+      answer: (fields, context) => {
+        this.#running += 1
+        return each.answer(fields, context)
+      },
+    }
   }
 
   #observe(event: ResponderEvent): void {
     const { log, observe } = this.#options
-    if (event.kind === 'closed') {
+    if (event.kind === 'answered') {
+      this.#running -= 1
+      if (this.#running === 0) this.#idle?.resolve()
+    } else if (event.kind === 'closed') {
       this.#connections -= 1
       this.#cluster.connectionClosed(event.connection.id)
     } else if (event.kind === 'refused') {
-      log.warn('connection_refused', { remote: event.connection.remote, error: event.error.message })
+      log.warn('connection_refused', {
+        remote: event.connection.remote,
+        error: event.error.message,
+      })
     } else if (event.kind === 'defect') {
       const error = event.error instanceof Error ? event.error.stack : String(event.error)
       log.error('defect', { request: event.name, error })

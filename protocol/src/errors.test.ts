@@ -18,11 +18,22 @@ void test('every error has a number of its own that fits the wire, and a sentenc
 
 void test('an error carries its sentence, how to mend it, and whether trying again may help', () => {
   const cause = new Error('why')
-  const error = new MqError('broker_busy', 'no room', { retryAfterMs: 5, facts: { bytes: 1 }, cause })
+  const error = new MqError('broker_busy', 'no room', {
+    retryAfterMs: 5,
+    facts: { bytes: 1 },
+    cause,
+  })
   assert.equal(error.message, `no room (${errorTable.broker_busy.mend})`)
-  assert.deepEqual([error.what, error.retriable, error.retryAfterMs, error.facts], ['no room', 'yes', 5, { bytes: 1 }])
+  assert.deepEqual(
+    [error.what, error.retriable, error.retryAfterMs, error.facts],
+    ['no room', 'yes', 5, { bytes: 1 }],
+  )
   assert.equal(error.cause, cause)
-  assert.ok(isMqError(error) && isMqError(error, 'internal', 'broker_busy') && !isMqError(error, 'internal'))
+  assert.ok(
+    isMqError(error) &&
+      isMqError(error, 'internal', 'broker_busy') &&
+      !isMqError(error, 'internal'),
+  )
 })
 
 void test('what is not an MqError becomes internal with its cause', () => {

@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isMqError } from './errors.ts'
-import { bytes, type Check, dictionary, flag, list, object, oneOf, optional, text, whole } from './fields.ts'
+import {
+  bytes,
+  type Check,
+  dictionary,
+  flag,
+  list,
+  object,
+  oneOf,
+  optional,
+  text,
+  whole,
+} from './fields.ts'
 
 function refuses(check: Check<unknown>, value: unknown, path: RegExp): void {
   assert.throws(
@@ -13,7 +24,19 @@ function refuses(check: Check<unknown>, value: unknown, path: RegExp): void {
 
 void test('whole takes whole numbers in range only', () => {
   assert.equal(whole(0, 10)(10, 'f'), 10)
-  for (const value of [-1, 11, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '1', 1n, null, undefined, true, [1]]) {
+  for (const value of [
+    -1,
+    11,
+    0.5,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    '1',
+    1n,
+    null,
+    undefined,
+    true,
+    [1],
+  ]) {
     refuses(whole(0, 10), value, /field f must be a whole number from 0 to 10/)
   }
   for (const value of [2 ** 53, 1e308, -1]) refuses(whole(), value, /field f/)
@@ -22,7 +45,8 @@ void test('whole takes whole numbers in range only', () => {
 
 void test('text is measured in bytes of UTF-8 and must be well-formed', () => {
   assert.equal(text(2)('é', 'f'), 'é')
-  for (const value of ['éa', 5, null, undefined, new Uint8Array(1)]) refuses(text(2), value, /field f/)
+  for (const value of ['éa', 5, null, undefined, new Uint8Array(1)])
+    refuses(text(2), value, /field f/)
   refuses(text(9), 'a\ud800', /well-formed/)
   refuses(text(9, 1), '', /1 to 9 bytes/)
   assert.equal(text(9)('\u0000\ufeff\u202e', 'f').length, 3, 'other odd text is text')

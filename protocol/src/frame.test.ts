@@ -15,11 +15,18 @@ const plain = ({ type, correlationId, body }: Frame): unknown => [type, correlat
 const isMalformed = (error: unknown): boolean => isMqError(error, 'malformed_frame')
 
 void test('frames of one message are read as they were written', () => {
-  const one = fc.tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.uint8Array())
+  const one = fc.tuple(
+    fc.integer({ min: 0, max: 255 }),
+    fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    fc.uint8Array(),
+  )
   fc.assert(
     fc.property(fc.array(one, { minLength: 1, maxLength: 20 }), (frames) => {
       const message = Buffer.concat(frames.map(([type, id, body]) => frame(type, id, body)))
-      assert.deepEqual(readFrames(message).map(plain), frames.map(([type, id, body]) => [type, id, [...body]]))
+      assert.deepEqual(
+        readFrames(message).map(plain),
+        frames.map(([type, id, body]) => [type, id, [...body]]),
+      )
     }),
   )
 })
@@ -27,7 +34,8 @@ void test('frames of one message are read as they were written', () => {
 void test('any cut of a message inside a frame is malformed', () => {
   const message = Buffer.concat([frame(1, 1, Buffer.alloc(5)), frame(2, 2, Buffer.alloc(7))])
   for (let length = 0; length < message.length; length += 1) {
-    if (length !== 17) assert.throws(() => readFrames(message.subarray(0, length)), isMalformed, String(length))
+    if (length !== 17)
+      assert.throws(() => readFrames(message.subarray(0, length)), isMalformed, String(length))
   }
   assert.equal(readFrames(message.subarray(0, 17)).length, 1)
 })
@@ -41,7 +49,8 @@ void test('a length that lies is malformed before anything is allocated for it',
 })
 
 void test('a message holds at most 1,024 frames', () => {
-  const message = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => frame(1, 1, Buffer.of())))
+  const message = (count: number): Buffer =>
+    Buffer.concat(Array.from({ length: count }, () => frame(1, 1, Buffer.of())))
   assert.equal(readFrames(message(limits.framesPerMessage)).length, 1_024)
   assert.throws(() => readFrames(message(limits.framesPerMessage + 1)), isMalformed)
 })

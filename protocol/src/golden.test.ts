@@ -6,26 +6,37 @@ import { errorNumber } from './errors.ts'
 import { errorFrameType, frameHeaderBytes, readFrames, writeFrameHeader } from './frame.ts'
 import { golden, hexOf } from './golden.ts'
 import { bornAt, formatMessageId } from './message-id.ts'
-import { decodeValue, prepareMessage, readSections, writeMessage } from './message.ts'
+import { decodeValue, prepareMessage, readSections } from './message.ts'
 import { epoch, logPosition, offset, partitionNumber, producerId, topicId } from './numbers.ts'
-import { marks, RecordView, sealRecord } from './record.ts'
+import { marks } from './record-layout.ts'
+import { RecordWriter } from './record-writer.ts'
+import { RecordView } from './record.ts'
 import { hello } from './requests/hello.ts'
 import { produce } from './requests/produce.ts'
 
 const bornAtMs = Date.UTC(2026, 0, 1)
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-const bytesOf = (name: keyof typeof golden): Uint8Array => Uint8Array.from(Buffer.from(hexOf(golden[name]), 'hex'))
+const bytesOf = (name: keyof typeof golden): Uint8Array =>
+  Uint8Array.from(Buffer.from(hexOf(golden[name]), 'hex'))
 
-function frame(header: { type: number; correlationId: number }, fields: object, slice: Uint8Array = new Uint8Array(0)): Uint8Array {
+function frame(
+  header: { type: number; correlationId: number },
+  fields: object,
+  slice: Uint8Array = new Uint8Array(0),
+): Uint8Array {
   const head = encodeBodyHead(fields, slice.length, frameHeaderBytes)
   writeFrameHeader(head, { ...header, bodyBytes: head.length - frameHeaderBytes + slice.length })
   return Uint8Array.from([...head, ...slice])
 }
 
 function sentRecord(): Uint8Array {
-  const message = prepareMessage({ tag: 'eu', key: 'o-17', headers: { trace: 'abc' }, dedupId: 'd-1' }, { total: 42 })
+  const message = prepareMessage(
+    { tag: 'eu', key: 'o-17', headers: { trace: 'abc' }, dedupId: 'd-1' },
+    { total: 42 },
+  )
   const bytes = new Uint8Array(message.recordBytes)
-  writeMessage(bytes, 0, message, {
+  const writer = new RecordWriter(bytes)
+  writer.message(0, message, {
     topicId: topicId(3),
     partition: partitionNumber(5),
     kind: 'message',
@@ -35,7 +46,7 @@ function sentRecord(): Uint8Array {
     runBase: 16,
     messageId: Uint8Array.from(Buffer.from('019b76daa80070008123456789abcdef', 'hex')),
   })
-  sealRecord(bytes, 0, bytes.length, crc32)
+  writer.seal(0, crc32)
   return bytes
 }
 
@@ -43,19 +54,29 @@ void test('the golden frames are what is written', () => {
   const header = new Uint8Array(frameHeaderBytes)
   writeFrameHeader(header, { type: produce.type, correlationId: 8, bodyBytes: 197 })
   assert.equal(hex(header), hexOf(golden.frame_header))
-  const greeting = frame({ type: hello.type, correlationId: 1 }, { client: 'docs', lowestVersion: 1, highestVersion: 1 })
+  const greeting = frame(
+    { type: hello.type, correlationId: 1 },
+    { client: 'docs', lowestVersion: 1, highestVersion: 1 },
+  )
   assert.equal(hex(greeting), hexOf(golden.hello_request))
   const error = { error: errorNumber('topic_not_found'), what: 'topic "orders" does not exist' }
   assert.equal(hex(frame({ type: errorFrameType, correlationId: 7 }, error)), hexOf(golden.error))
   const run = { topicId: topicId(3), partition: partitionNumber(5), bytes: 138, count: 1 }
-  const request = frame({ type: produce.type, correlationId: 8 }, { acks: 'disk', runs: [run] }, sentRecord())
+  const request = frame(
+    { type: produce.type, correlationId: 8 },
+    { acks: 'disk', runs: [run] },
+    sentRecord(),
+  )
   assert.equal(hex(request), hexOf(golden.produce_request))
 })
 
 void test('the golden frames are what is read', () => {
   const [frameRead] = readFrames(bytesOf('produce_request'))
   assert.ok(frameRead !== undefined)
-  assert.deepEqual([frameRead.version, frameRead.type, frameRead.correlationId], [1, produce.type, 8])
+  assert.deepEqual(
+    [frameRead.version, frameRead.type, frameRead.correlationId],
+    [1, produce.type, 8],
+  )
   const { fields, bytes } = decodeBody(frameRead.body, requestBodyLimits)
   const run = { topicId: 3, partition: 5, bytes: 138, count: 1 }
   assert.deepEqual(produce.request(fields, ''), { acks: 'disk', runs: [run] })
@@ -79,9 +100,17 @@ void test('the golden records are what is written', () => {
 void test('the golden record is what is read', () => {
   const record = new RecordView(bytesOf('stored_record'))
   assert.ok(record.fits(record.bytes.length) && record.crcHolds(crc32) && record.foldHolds())
-  assert.deepEqual(readSections(record), { tag: 'eu', key: 'o-17', headers: { trace: 'abc' }, dedupId: 'd-1' })
+  assert.deepEqual(readSections(record), {
+    tag: 'eu',
+    key: 'o-17',
+    headers: { trace: 'abc' },
+    dedupId: 'd-1',
+  })
   assert.deepEqual(decodeValue(record.flags, record.body), { total: 42 })
   assert.equal(formatMessageId(record.messageId), '019b76da-a800-7000-8123-456789abcdef')
   assert.equal(bornAt(record.messageId), bornAtMs)
-  assert.deepEqual([record.position, record.offset, record.appendedAt, record.syncedBack], [4_096, 1_000, bornAtMs, 96])
+  assert.deepEqual(
+    [record.position, record.offset, record.appendedAt, record.syncedBack],
+    [4_096, 1_000, bornAtMs, 96],
+  )
 })

@@ -68,7 +68,10 @@ export const golden = {
     ['82', 'array of two'],
     ['a2', 'map of two'],
     ['65 6572726f72 19 07d2', '"error": 2002, topic_not_found'],
-    ['64 77686174 78 1d 746f70696320226f72646572732220646f6573206e6f74206578697374', '"what": topic "orders" does not exist'],
+    [
+      '64 77686174 78 1d 746f70696320226f72646572732220646f6573206e6f74206578697374',
+      '"what": topic "orders" does not exist',
+    ],
     ['5a 00000000', 'no record bytes'],
   ],
   produce_request: [

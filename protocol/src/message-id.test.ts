@@ -8,13 +8,17 @@ const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 
 void test('ids are UUIDv7 that grow, whatever the wall clock does', () => {
   fc.assert(
-    fc.property(fc.integer(), fc.array(fc.integer({ min: 0, max: 2 ** 44 }), { minLength: 1 }), (seed, times) => {
-      const ids = new MessageIds(new SeededRandom(seed))
-      const made = times.map((nowMs) => formatMessageId(ids.next(nowMs)))
-      assert.deepEqual(made, made.toSorted())
-      assert.equal(new Set(made).size, made.length)
-      for (const id of made) assert.match(id, uuidV7)
-    }),
+    fc.property(
+      fc.integer(),
+      fc.array(fc.integer({ min: 0, max: 2 ** 44 }), { minLength: 1 }),
+      (seed, times) => {
+        const ids = new MessageIds(new SeededRandom(seed))
+        const made = times.map((nowMs) => formatMessageId(ids.next(nowMs)))
+        assert.deepEqual(made, made.toSorted())
+        assert.equal(new Set(made).size, made.length)
+        for (const id of made) assert.match(id, uuidV7)
+      },
+    ),
   )
 })
 

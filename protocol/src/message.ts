@@ -4,8 +4,8 @@ import { dictionary, text } from './fields.ts'
 import { hash32, tagHash } from './hash.ts'
 import { limits } from './limits.ts'
 import { prescan } from './prescan.ts'
-import { flags, type RecordHead, recordFixedBytes, RecordView, valueFormMask, valueForms } from './record.ts'
-import { writeRecordHead } from './record.ts'
+import { flags, recordFixedBytes, valueFormMask, valueForms } from './record-layout.ts'
+import type { RecordView } from './record.ts'
 
 /**
  * The sections between a record's fixed part and its body, each present when its flag is set, in this order:
@@ -87,40 +87,6 @@ function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
   return bytes
 }
 
-/** Where a prepared message goes: what its record's fixed part says beyond what the message itself tells. */
-export type Destination = Pick<
-  RecordHead,
-  'topicId' | 'partition' | 'kind' | 'producerId' | 'producerEpoch' | 'runCount' | 'runBase' | 'messageId'
->
-
-/** Writes the record of `message` at `start`, crc not yet set. @returns the position behind it */
-export function writeMessage(bytes: Uint8Array, start: number, message: PreparedMessage, to: Destination): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  writeRecordHead(view, start, {
-    ...to,
-    length: message.recordBytes,
-    attempt: 0,
-    flags: message.flags,
-    tagHash: message.tagHash,
-    keyHash: message.keyHash,
-    bodyLength: message.body.length,
-  })
-  let end = start + recordFixedBytes
-  const put = (part: Uint8Array | undefined, lengthBytes: 2 | 4): void => {
-    if (part === undefined) return
-    if (lengthBytes === 2) view.setUint16(end, part.length, true)
-    else view.setUint32(end, part.length, true)
-    bytes.set(part, end + lengthBytes)
-    end += lengthBytes + part.length
-  }
-  put(message.tag, 2)
-  put(message.key, 2)
-  put(message.headers, 4)
-  put(message.dedupId, 2)
-  bytes.set(message.body, end)
-  return end + message.body.length
-}
-
 /** Reads the sections of a whole record. @throws MqError `corrupt_record` when they do not add up to its length. */
 export function readSections(record: RecordView): MessageSections {
   const { bytes, flags: set } = record
@@ -157,17 +123,23 @@ const knownFlags = valueFormMask | Object.values(flags).reduce((all, flag) => al
 export function sectionsHold(record: RecordView): boolean {
   const { bytes, flags: set } = record
   if ((set & ~knownFlags) !== 0 || (set & valueFormMask) === valueFormMask) return false
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const bodyStart = record.end - record.bodyLength
   let at = record.start + recordFixedBytes + ((set & flags.deliverAt) === 0 ? 0 : 8)
+  if ((set & sectionFlags) === 0) return at === bodyStart
   for (const { flag, lengthBytes, mostBytes } of sectionLayout) {
     if ((set & flag) === 0) continue
     if (at + lengthBytes > bodyStart) return false
-    const length = lengthBytes === 2 ? view.getUint16(at, true) : view.getUint32(at, true)
+    const length = readLength(bytes, at, lengthBytes)
     if (length > mostBytes) return false
     at += lengthBytes + length
   }
   return at === bodyStart
+}
+
+/** Without a DataView: making one costs more than the rest of the walk, and every record is walked. */
+function readLength(bytes: Uint8Array, at: number, lengthBytes: 2 | 4): number {
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
+  return lengthBytes === 2 ? low : low + ((bytes[at + 2] ?? 0) | ((bytes[at + 3] ?? 0) << 8)) * 0x1_0000
 }
 
 const sectionLayout = [
@@ -177,6 +149,7 @@ const sectionLayout = [
   { flag: flags.dedupId, lengthBytes: 2, mostBytes: limits.dedupIdBytes },
   { flag: flags.history, lengthBytes: 4, mostBytes: limits.recordOverheadBytes },
 ] as const
+const sectionFlags = sectionLayout.reduce((all, { flag }) => all | flag, 0)
 
 const headerFields = dictionary(text(limits.headersBytes), limits.keysPerMap)
 

@@ -7,9 +7,11 @@ import { encodeFields } from './body.ts'
 import { isMqError } from './errors.ts'
 import { hash32, tagHash } from './hash.ts'
 import { limits } from './limits.ts'
-import { decodeValue, prepareMessage, readSections, sectionsHold, writeMessage } from './message.ts'
+import { decodeValue, prepareMessage, readSections, sectionsHold } from './message.ts'
 import { epoch, logPosition, offset, partitionNumber, producerId, topicId } from './numbers.ts'
-import { flags, recordFixedBytes, RecordView, sealRecord } from './record.ts'
+import { flags, recordFixedBytes } from './record-layout.ts'
+import { RecordWriter } from './record-writer.ts'
+import { RecordView } from './record.ts'
 
 const destination = {
   topicId: topicId(2 ** 32 - 1),
@@ -22,11 +24,16 @@ const destination = {
   messageId: new SeededRandom(1).fill(new Uint8Array(16)),
 } as const
 
-function recordOf(sections: Parameters<typeof prepareMessage>[0], value: unknown, start = 0): RecordView {
+function recordOf(
+  sections: Parameters<typeof prepareMessage>[0],
+  value: unknown,
+  start = 0,
+): RecordView {
   const message = prepareMessage(sections, value)
   const bytes = new Uint8Array(start + message.recordBytes)
-  assert.equal(writeMessage(bytes, start, message, destination), bytes.length)
-  sealRecord(bytes, start, message.recordBytes, crc32)
+  const writer = new RecordWriter(bytes)
+  assert.equal(writer.message(start, message, destination), bytes.length)
+  writer.seal(start, crc32)
   return new RecordView().move(bytes, start)
 }
 
@@ -42,19 +49,28 @@ function place(record: RecordView, position = 2 ** 53 - 1): RecordView {
   return record
 }
 
-const isWhole = (record: RecordView, limit: number): boolean => record.fits(limit) && record.crcHolds(crc32) && record.foldHolds()
+const isWhole = (record: RecordView, limit: number): boolean =>
+  record.fits(limit) && record.crcHolds(crc32) && record.foldHolds()
 
 const word = fc.string({ unit: 'grapheme', maxLength: 40 })
 const messages = fc.record(
   {
     tag: word,
     key: word,
-    headers: fc.dictionary(word.filter((name) => name !== '__proto__'), word, { maxKeys: 5, noNullPrototype: true }),
+    headers: fc.dictionary(
+      word.filter((name) => name !== '__proto__'),
+      word,
+      { maxKeys: 5, noNullPrototype: true },
+    ),
     dedupId: fc.string({ unit: 'grapheme', maxLength: 10 }),
   },
   { requiredKeys: [], noNullPrototype: true },
 )
-const values = fc.oneof(fc.uint8Array(), fc.string({ unit: 'grapheme' }), fc.jsonValue({ noUnicodeString: false }))
+const values = fc.oneof(
+  fc.uint8Array(),
+  fc.string({ unit: 'grapheme' }),
+  fc.jsonValue({ noUnicodeString: false }),
+)
 
 void test('a record gives back the message it was made of', () => {
   fc.assert(
@@ -63,10 +79,16 @@ void test('a record gives back the message it was made of', () => {
       assert.ok(isWhole(record, record.bytes.length))
       assert.ok(sectionsHold(record))
       assert.deepEqual(readSections(record), sections)
-      const expected = typeof value === 'string' || value instanceof Uint8Array ? value : JSON.parse(JSON.stringify(value))
+      const expected =
+        typeof value === 'string' || value instanceof Uint8Array
+          ? value
+          : JSON.parse(JSON.stringify(value))
       assert.deepEqual(decodeValue(record.flags, record.body), expected)
       assert.equal(record.tagHash, sections.tag === undefined ? 0 : tagHash(sections.tag))
-      assert.equal(record.keyHash, sections.key === undefined ? 0 : hash32(new TextEncoder().encode(sections.key)))
+      assert.equal(
+        record.keyHash,
+        sections.key === undefined ? 0 : hash32(new TextEncoder().encode(sections.key)),
+      )
     }),
   )
 })
@@ -74,11 +96,25 @@ void test('a record gives back the message it was made of', () => {
 void test('every number of the fixed part keeps its largest value', () => {
   const record = place(recordOf({}, 'x'))
   assert.deepEqual(
-    [record.topicId, record.partition, record.producerId, record.producerEpoch, record.runCount, record.runBase],
+    [
+      record.topicId,
+      record.partition,
+      record.producerId,
+      record.producerEpoch,
+      record.runCount,
+      record.runBase,
+    ],
     [2 ** 32 - 1, 1_023, 2 ** 48 - 1, 65_535, 65_535, 2 ** 32 - 1],
   )
   assert.deepEqual(
-    [record.position, record.offset, record.appendedAt, record.marks, record.leaderEpoch, record.syncedBack],
+    [
+      record.position,
+      record.offset,
+      record.appendedAt,
+      record.marks,
+      record.leaderEpoch,
+      record.syncedBack,
+    ],
     [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 48 - 1, 3, 2 ** 32 - 1, 2 ** 32 - 1],
   )
   assert.deepEqual(record.messageId, destination.messageId)
@@ -115,14 +151,31 @@ void test('a record does not fit where its end, or its fixed part, is missing', 
 void test('sections that do not add up, or hold what they must not, are a corrupt record', () => {
   const isCorrupt = (error: unknown): boolean => isMqError(error, 'corrupt_record')
   const withHeaders = (headers: Uint8Array): RecordView => {
-    const message = { ...prepareMessage({}, ''), headers, flags: flags.headers | 1, recordBytes: recordFixedBytes + 4 + headers.length }
+    const message = {
+      ...prepareMessage({}, ''),
+      headers,
+      flags: flags.headers | 1,
+      recordBytes: recordFixedBytes + 4 + headers.length,
+    }
     const bytes = new Uint8Array(message.recordBytes)
-    writeMessage(bytes, 0, message, destination)
+    new RecordWriter(bytes).message(0, message, destination)
     return new RecordView(bytes)
   }
   assert.deepEqual(readSections(withHeaders(encodeFields({ a: 'b' }))), { headers: { a: 'b' } })
-  const nasty = [encodeFields({ a: 1 }), encodeFields({ a: {} }), encodeFields([]), encodeFields({}).fill(0xff), Uint8Array.of(), Uint8Array.of(0xa0, 0)]
-  for (const headers of nasty) assert.throws(() => readSections(withHeaders(headers)), isCorrupt, Buffer.from(headers).toString('hex'))
+  const nasty = [
+    encodeFields({ a: 1 }),
+    encodeFields({ a: {} }),
+    encodeFields([]),
+    encodeFields({}).fill(0xff),
+    Uint8Array.of(),
+    Uint8Array.of(0xa0, 0),
+  ]
+  for (const headers of nasty)
+    assert.throws(
+      () => readSections(withHeaders(headers)),
+      isCorrupt,
+      Buffer.from(headers).toString('hex'),
+    )
   for (let extra = 0; extra < 16; extra += 1) {
     const record = recordOf({ tag: 'eu', key: 'k', dedupId: 'd' }, 'body')
     new DataView(record.bytes.buffer).setUint16(52, record.flags ^ (1 << extra), true)
@@ -133,7 +186,9 @@ void test('sections that do not add up, or hold what they must not, are a corrup
 })
 
 void test('a message beyond a limit is refused with the name of the section', () => {
-  const many = Object.fromEntries(Array.from({ length: limits.keysPerMap + 1 }, (_, index) => [`h${index}`, '']))
+  const many = Object.fromEntries(
+    Array.from({ length: limits.keysPerMap + 1 }, (_, index) => [`h${index}`, '']),
+  )
   const refused: [Parameters<typeof prepareMessage>[0], RegExp][] = [
     [{ tag: 'x'.repeat(limits.tagBytes + 1) }, /^tag of 257 bytes/],
     [{ key: 'é'.repeat(limits.keyBytes / 2 + 1) }, /^key of 1026 bytes/],
@@ -145,14 +200,24 @@ void test('a message beyond a limit is refused with the name of the section', ()
     [{ headers: JSON.parse('{"__proto__":"x"}') as Record<string, string> }, /__proto__/],
   ]
   for (const [sections, what] of refused) {
-    assert.throws(() => prepareMessage(sections, ''), (error) => isMqError(error, 'invalid_request') && what.test(error.what), String(what))
+    assert.throws(
+      () => prepareMessage(sections, ''),
+      (error) => isMqError(error, 'invalid_request') && what.test(error.what),
+      String(what),
+    )
   }
   for (const value of [undefined, () => 1, 1n, Symbol('x')]) {
-    assert.throws(() => prepareMessage({}, value), (error) => isMqError(error, 'invalid_request'))
+    assert.throws(
+      () => prepareMessage({}, value),
+      (error) => isMqError(error, 'invalid_request'),
+    )
   }
   const cycle: unknown[] = []
   cycle.push(cycle)
-  assert.throws(() => prepareMessage({}, cycle), (error) => isMqError(error, 'invalid_request'))
+  assert.throws(
+    () => prepareMessage({}, cycle),
+    (error) => isMqError(error, 'invalid_request'),
+  )
 })
 
 void test('hashes are part of the wire: these never change', () => {

@@ -12,7 +12,10 @@ export function parseAddress(address: string): Address {
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || !(port <= 65_535)) {
-    throw new MqError('invalid_config', `${JSON.stringify(address.slice(0, 300))} is not an address: write host:port`)
+    throw new MqError(
+      'invalid_config',
+      `${JSON.stringify(address.slice(0, 300))} is not an address: write host:port`,
+    )
   }
   return { host, port }
 }

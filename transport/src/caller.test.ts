@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deferred } from '@popmq/kit'
 import { Scheduler } from '@popmq/kit/testing'
-import { errorFrameType, type ErrorName, hello, isMqError, limits, MqError, readFrames, replyBit } from '@popmq/protocol'
+import {
+  errorFrameType,
+  type ErrorName,
+  isMqError,
+  limits,
+  MqError,
+  readFrames,
+  replyBit,
+} from '@popmq/protocol'
 import { Caller } from './caller.ts'
 import type { Channel } from './channel.ts'
 import { errorFrameParts } from './error-frame.ts'
@@ -10,54 +17,29 @@ import { frameParts } from './frame-parts.ts'
 import { loopbackTransport } from './loopback.ts'
 import { type Answer, route, routes } from './routes.ts'
 import { echo, type EchoReply, echoServer } from './testing/echo.ts'
+import { helloReply, scripted, settled } from './testing/scripted-server.ts'
 
 const timeoutMs = 1_000
-const named = (...names: ErrorName[]) => (error: unknown): boolean => isMqError(error, ...names)
-
-/** Lets virtual time pass until the promise settles. */
-async function settled<T>(clock: Scheduler, promise: Promise<T>): Promise<T> {
-  let done = false
-  const finish = (): void => void (done = true)
-  promise.then(finish, finish)
-  await clock.runUntil(() => done, clock.monotonic() + 60_000)
-  assert.ok(done, 'the promise settled')
-  return await promise
-}
-
-/** A server that answers hello and hands every other message to the test. */
-async function scripted(clock: Scheduler): Promise<{ caller: Caller; channel: Channel; ids: number[] }> {
-  const transport = loopbackTransport(clock)
-  const ids: number[] = []
-  const accepted = deferred<Channel>()
-  const listener = await transport.listen('server:1', (channel) => {
-    channel.receive({
-      message: (bytes) => {
-        for (const { type, correlationId } of readFrames(bytes)) {
-          if (type !== hello.type) ids.push(correlationId)
-          else channel.send(helloReply(correlationId))
-        }
-      },
-      drained: () => undefined,
-      closed: () => undefined,
-    })
-    accepted.resolve(channel)
-  })
-  const caller = await settled(clock, Caller.connect(transport, listener.address, { clock, client: 'test' }))
-  return { caller, channel: await accepted.promise, ids }
-}
-
-function helloReply(correlationId: number, version = 1): Uint8Array[] {
-  const fields = { role: 'broker', version, clusterId: 'c', frameBodyBytes: limits.frameBodyBytes }
-  return frameParts({ type: hello.type | replyBit, correlationId, fields })
-}
+const named =
+  (...names: ErrorName[]) =>
+  (error: unknown): boolean =>
+    isMqError(error, ...names)
 
 void test('a call is settled by its reply, and hello is told', async () => {
   const clock = new Scheduler()
   const server = await echoServer({ clock })
   const caller = await settled(clock, server.connect())
-  assert.deepEqual(caller.hello, { role: 'broker', version: 1, clusterId: 'a-cluster', frameBodyBytes: limits.frameBodyBytes })
+  assert.deepEqual(caller.hello, {
+    role: 'broker',
+    version: 1,
+    clusterId: 'a-cluster',
+    frameBodyBytes: limits.frameBodyBytes,
+  })
   const slices = [Uint8Array.of(1, 2), Uint8Array.of(3)]
-  const { reply, bytes } = await settled(clock, caller.call(echo, { text: 'hé' }, { timeoutMs, slices }))
+  const { reply, bytes } = await settled(
+    clock,
+    caller.call(echo, { text: 'hé' }, { timeoutMs, slices }),
+  )
   assert.deepEqual(reply, { text: 'hé' })
   assert.deepEqual([...bytes], [1, 2, 3])
   assert.equal(caller.inFlight, 0)
@@ -67,15 +49,24 @@ void test('a call is settled by its reply, and hello is told', async () => {
 void test('a call is settled by an error frame with all that it carries', async () => {
   const clock = new Scheduler()
   const refuse = route(echo, () => {
-    throw new MqError('broker_busy', 'too many unsynced bytes', { retryAfterMs: 20, facts: { low: 1, name: 'x' } })
+    throw new MqError('broker_busy', 'too many unsynced bytes', {
+      retryAfterMs: 20,
+      facts: { low: 1, name: 'x' },
+    })
   })
   const server = await echoServer({ clock, routes: routes(refuse) })
   const caller = await settled(clock, server.connect())
-  await assert.rejects(settled(clock, caller.call(echo, { text: 'a' }, { timeoutMs })), (error: unknown) => {
-    assert.ok(isMqError(error, 'broker_busy'))
-    assert.deepEqual([error.what, error.retryAfterMs, error.facts], ['too many unsynced bytes', 20, { low: 1, name: 'x' }])
-    return true
-  })
+  await assert.rejects(
+    settled(clock, caller.call(echo, { text: 'a' }, { timeoutMs })),
+    (error: unknown) => {
+      assert.ok(isMqError(error, 'broker_busy'))
+      assert.deepEqual(
+        [error.what, error.retryAfterMs, error.facts],
+        ['too many unsynced bytes', 20, { low: 1, name: 'x' }],
+      )
+      return true
+    },
+  )
   assert.equal(caller.closed, false)
 })
 
@@ -133,8 +124,17 @@ void test('a call is settled by its signal, before and after it was sent', async
   await clock.run(0)
   abort.abort()
   await assert.rejects(call, named('aborted'))
-  await assert.rejects(caller.call(echo, { text: 'a' }, { timeoutMs, signal: abort.signal }), named('aborted'))
-  channel.send(frameParts({ type: echo.type | replyBit, correlationId: ids[0] ?? 0, fields: { text: 'late' } }))
+  await assert.rejects(
+    caller.call(echo, { text: 'a' }, { timeoutMs, signal: abort.signal }),
+    named('aborted'),
+  )
+  channel.send(
+    frameParts({
+      type: echo.type | replyBit,
+      correlationId: ids[0] ?? 0,
+      fields: { text: 'late' },
+    }),
+  )
   await clock.run(0)
   assert.equal(caller.closed, false)
   assert.equal(caller.inFlight, 0)
@@ -143,7 +143,9 @@ void test('a call is settled by its signal, before and after it was sent', async
 void test('more requests than may be in flight are refused and nothing is sent', async () => {
   const clock = new Scheduler()
   const { caller, ids } = await scripted(clock)
-  const calls = Array.from({ length: limits.requestsInFlight }, () => caller.call(echo, { text: '' }, { timeoutMs }))
+  const calls = Array.from({ length: limits.requestsInFlight }, () =>
+    caller.call(echo, { text: '' }, { timeoutMs }),
+  )
   await assert.rejects(caller.call(echo, { text: '' }, { timeoutMs }), named('too_many_requests'))
   await clock.run(0)
   assert.equal(new Set(ids).size, limits.requestsInFlight)
@@ -174,7 +176,10 @@ void test('a request longer than a frame may be is refused and nothing is sent',
   const clock = new Scheduler()
   const { caller, ids } = await scripted(clock)
   const slices = [new Uint8Array(limits.frameBodyBytes)]
-  await assert.rejects(caller.call(echo, { text: '' }, { timeoutMs, slices }), named('message_too_large'))
+  await assert.rejects(
+    caller.call(echo, { text: '' }, { timeoutMs, slices }),
+    named('message_too_large'),
+  )
   assert.throws(() => caller.tell(echo, { text: '' }, slices), named('message_too_large'))
   await clock.run(0)
   assert.deepEqual(ids, [])
@@ -184,11 +189,30 @@ void test('a request longer than a frame may be is refused and nothing is sent',
 void test('a server that breaks the protocol loses its connection, and what was in flight is lost', async () => {
   const broken: [string, (id: number) => Uint8Array[]][] = [
     ['not a frame', () => [Uint8Array.of(1, 2, 3)]],
-    ['a body that is not CBOR', (id) => [...frameParts({ type: 0xe4, correlationId: id, fields: {} }).map((part) => part.fill(0xff, 12))]],
-    ['a reply of another type', (id) => frameParts({ type: 0x81, correlationId: id, fields: { text: '' } })],
-    ['a reply without its field', (id) => frameParts({ type: 0xe4, correlationId: id, fields: {} })],
-    ['an error without its fields', (id) => frameParts({ type: errorFrameType, correlationId: id, fields: {} })],
-    ['an error that belongs to no request', () => errorFrameParts(0, new MqError('malformed_frame', 'what you sent'))],
+    [
+      'a body that is not CBOR',
+      (id) => [
+        ...frameParts({ type: 0xe4, correlationId: id, fields: {} }).map((part) =>
+          part.fill(0xff, 12),
+        ),
+      ],
+    ],
+    [
+      'a reply of another type',
+      (id) => frameParts({ type: 0x81, correlationId: id, fields: { text: '' } }),
+    ],
+    [
+      'a reply without its field',
+      (id) => frameParts({ type: 0xe4, correlationId: id, fields: {} }),
+    ],
+    [
+      'an error without its fields',
+      (id) => frameParts({ type: errorFrameType, correlationId: id, fields: {} }),
+    ],
+    [
+      'an error that belongs to no request',
+      () => errorFrameParts(0, new MqError('malformed_frame', 'what you sent')),
+    ],
   ]
   for (const [name, message] of broken) {
     const clock = new Scheduler()
@@ -205,7 +229,10 @@ void test('connecting fails when hello is not answered in time, or with a versio
   const clock = new Scheduler()
   const transport = loopbackTransport(clock)
   const closings: unknown[] = []
-  const listen = (address: string, answer: (channel: Channel, id: number) => void): Promise<unknown> =>
+  const listen = (
+    address: string,
+    answer: (channel: Channel, id: number) => void,
+  ): Promise<unknown> =>
     transport.listen(address, (channel) =>
       channel.receive({
         message: (bytes) => answer(channel, readFrames(bytes)[0]?.correlationId ?? 0),
@@ -215,9 +242,14 @@ void test('connecting fails when hello is not answered in time, or with a versio
     )
   await listen('silent:1', () => undefined)
   await listen('newer:1', (channel, id) => channel.send(helloReply(id, 2)))
-  await listen('refusing:1', (channel, id) => channel.send(errorFrameParts(id, new MqError('unsupported_version', 'no'))))
+  await listen('refusing:1', (channel, id) =>
+    channel.send(errorFrameParts(id, new MqError('unsupported_version', 'no'))),
+  )
   const connect = (address: string): Promise<Caller> =>
-    settled(clock, Caller.connect(transport, address, { clock, client: 'test', helloTimeoutMs: 50 }))
+    settled(
+      clock,
+      Caller.connect(transport, address, { clock, client: 'test', helloTimeoutMs: 50 }),
+    )
   await assert.rejects(connect('silent:1'), named('timed_out'))
   await assert.rejects(connect('newer:1'), named('unsupported_version'))
   await assert.rejects(connect('refusing:1'), named('unsupported_version'))
@@ -228,9 +260,13 @@ void test('connecting fails when hello is not answered in time, or with a versio
 
 void test('many calls are in flight at once and each gets its own answer', async () => {
   const clock = new Scheduler()
-  const later = route(echo, ({ text }) => new Promise<Answer<EchoReply>>((resolve) => {
-    clock.after(100 - Number(text), () => resolve({ reply: { text } }))
-  }))
+  const later = route(
+    echo,
+    ({ text }) =>
+      new Promise<Answer<EchoReply>>((resolve) => {
+        clock.after(100 - Number(text), () => resolve({ reply: { text } }))
+      }),
+  )
   const server = await echoServer({ clock, routes: routes(later) })
   const caller = await settled(clock, server.connect())
   const order: string[] = []

@@ -1,10 +1,14 @@
 import { assert, type Clock, deferred } from '@popmq/kit'
-import { decodeBody, errorFrameType, type Exchange, type Frame, hello, limits, MqError } from '@popmq/protocol'
-import { protocolVersion, readFrames, replyBit, replyBodyLimits, type ReplyOf } from '@popmq/protocol'
+import { errorFrameType, type Exchange, type Frame, hello, limits, MqError } from '@popmq/protocol'
+import { protocolVersion, readFrames, type ReplyOf } from '@popmq/protocol'
 import type { Channel, Transport } from './channel.ts'
-import { type Deadline, Deadlines } from './deadlines.ts'
+import { CorrelationIds } from './correlation-ids.ts'
+import { Deadlines } from './deadlines.ts'
 import { readErrorFrame } from './error-frame.ts'
 import { frameParts } from './frame-parts.ts'
+import { type AnyPendingCall, PendingCall, type Reply } from './pending-call.ts'
+
+export type { Reply } from './pending-call.ts'
 
 export interface ConnectOptions {
   readonly clock: Clock
@@ -23,25 +27,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export interface Reply<R> {
-  readonly reply: R
-  /** The record bytes of the reply: a view of its message, so copy what outlives it. */
-  readonly bytes: Uint8Array
-}
-
-/** A request that waits for its answer. */
-interface PendingCall extends Deadline {
-  settled: boolean
-  readonly replyType: number
-  /** @throws MqError when the body is not what the exchange promises */
-  reply(body: Uint8Array): void
-  fail(error: MqError): void
-}
-
 /** Bytes that may wait to be taken by the peer before further requests are refused. */
 const outboundBytes = 64 * 1_048_576
 const helloTimeoutMs = 5_000
-const correlationIds = 0x1_0000_0000
 
 /**
  * The client end of a channel: sends requests, many at once, and settles each exactly once. States:
@@ -51,13 +39,13 @@ const correlationIds = 0x1_0000_0000
 export class Caller {
   readonly #channel: Channel
   readonly #clock: Clock
-  readonly #pending = new Map<number, PendingCall>()
+  readonly #pending = new Map<number, AnyPendingCall>()
   readonly #deadlines: Deadlines
+  readonly #correlationIds = new CorrelationIds()
   readonly #closedListeners = new Set<(reason: MqError | undefined) => void>()
   readonly #gone = deferred()
   #drained: (() => void)[] = []
   #hello: ReplyOf<typeof hello> | undefined
-  #nextCorrelationId = 1
   #state: 'open' | 'closed' = 'open'
   #closedByUs = false
   #reason: MqError | undefined
@@ -80,16 +68,27 @@ export class Caller {
    * Opens a channel to `address` and says hello.
    * @throws MqError `unreachable`, `unsupported_version`, `timed_out`, `connection_lost`, `aborted`
    */
-  static async connect(transport: Transport, address: string, options: ConnectOptions): Promise<Caller> {
+  static async connect(
+    transport: Transport,
+    address: string,
+    options: ConnectOptions,
+  ): Promise<Caller> {
     const { clock, client, signal } = options
     const aborting = signal === undefined ? {} : { signal }
     const caller = new Caller(await transport.connect(address, aborting), clock)
     try {
       const versions = { lowestVersion: protocolVersion, highestVersion: protocolVersion }
       const timeoutMs = options.helloTimeoutMs ?? helloTimeoutMs
-      const { reply } = await caller.call(hello, { client, ...versions }, { timeoutMs, ...aborting })
+      const { reply } = await caller.call(
+        hello,
+        { client, ...versions },
+        { timeoutMs, ...aborting },
+      )
       if (reply.version !== protocolVersion) {
-        throw new MqError('unsupported_version', `${address} chose version ${reply.version}, this client speaks ${protocolVersion}`)
+        throw new MqError(
+          'unsupported_version',
+          `${address} chose version ${reply.version}, this client speaks ${protocolVersion}`,
+        )
       }
       caller.#hello = reply
       return caller
@@ -131,7 +130,11 @@ export class Caller {
    * `closed`, `unreachable` (the connection was lost before), `too_many_requests`, `buffer_full` or `message_too_large`
    * when nothing was sent.
    */
-  call<Q extends object, R>(exchange: Exchange<Q, R>, request: Q, options: CallOptions): Promise<Reply<R>> {
+  call<Q extends object, R>(
+    exchange: Exchange<Q, R>,
+    request: Q,
+    options: CallOptions,
+  ): Promise<Reply<R>> {
     const { timeoutMs, slices, signal } = options
     assert(timeoutMs > 0 && Number.isFinite(timeoutMs), 'a call waits a finite time above 0')
     return new Promise((resolve, reject) => {
@@ -139,34 +142,12 @@ export class Caller {
       if (refusal !== undefined) return reject(refusal)
       const correlationId = this.#takeCorrelationId()
       const parts = frameParts({ type: exchange.type, correlationId, fields: request, slices })
-      const settle = (): void => {
-        call.settled = true
+      const onSettled = (how: 'answered' | 'expired'): void => {
         this.#pending.delete(correlationId)
-        signal?.removeEventListener('abort', abort)
+        if (how === 'answered') this.#deadlines.settled()
       }
-      const call: PendingCall = {
-        dueMs: this.#clock.monotonic() + timeoutMs,
-        settled: false,
-        replyType: exchange.type | replyBit,
-        reply: (body) => {
-          const { fields, bytes } = decodeBody(body, replyBodyLimits)
-          const reply = exchange.reply(fields, '')
-          settle()
-          this.#deadlines.settled()
-          resolve({ reply, bytes })
-        },
-        fail: (error) => {
-          settle()
-          this.#deadlines.settled()
-          reject(error)
-        },
-        expire: () => {
-          settle()
-          reject(new MqError('timed_out', `${exchange.name} to ${this.#channel.remote} had no answer in ${timeoutMs} ms`))
-        },
-      }
-      const abort = (): void => call.fail(new MqError('aborted', `${exchange.name} was aborted`, { cause: signal?.reason }))
-      signal?.addEventListener('abort', abort, { once: true })
+      const dueMs = this.#clock.monotonic() + timeoutMs
+      const call = new PendingCall({ exchange, dueMs, signal, resolve, reject, onSettled })
       this.#pending.set(correlationId, call)
       this.#deadlines.add(call)
       this.#channel.send(parts)
@@ -177,7 +158,11 @@ export class Caller {
    * Sends a request that is not answered (acks none).
    * @throws MqError `closed`, `unreachable`, `buffer_full`, `message_too_large`: nothing was sent
    */
-  tell<Q extends object, R>(exchange: Exchange<Q, R>, request: Q, slices?: readonly Uint8Array[]): void {
+  tell<Q extends object, R>(
+    exchange: Exchange<Q, R>,
+    request: Q,
+    slices?: readonly Uint8Array[],
+  ): void {
     const refusal = this.#closedError() ?? this.#fullError()
     if (refusal !== undefined) throw refusal
     const correlationId = this.#takeCorrelationId()
@@ -205,31 +190,41 @@ export class Caller {
   }
 
   #refusal(signal: AbortSignal | undefined): MqError | undefined {
-    if (signal?.aborted === true) return new MqError('aborted', 'the call was aborted before it was sent', { cause: signal.reason })
+    if (signal?.aborted === true)
+      return new MqError('aborted', 'the call was aborted before it was sent', {
+        cause: signal.reason,
+      })
     if (this.#pending.size >= limits.requestsInFlight) {
-      return new MqError('too_many_requests', `${limits.requestsInFlight} requests to ${this.#channel.remote} wait for an answer`)
+      return new MqError(
+        'too_many_requests',
+        `${limits.requestsInFlight} requests to ${this.#channel.remote} wait for an answer`,
+      )
     }
     return this.#closedError() ?? this.#fullError()
   }
 
   #closedError(): MqError | undefined {
     if (this.#state === 'open') return undefined
-    if (this.#closedByUs) return new MqError('closed', `the connection to ${this.#channel.remote} was closed by this end`)
-    return new MqError('unreachable', `the connection to ${this.#channel.remote} was lost`, { cause: this.#reason })
+    if (this.#closedByUs)
+      return new MqError(
+        'closed',
+        `the connection to ${this.#channel.remote} was closed by this end`,
+      )
+    return new MqError('unreachable', `the connection to ${this.#channel.remote} was lost`, {
+      cause: this.#reason,
+    })
   }
 
   #fullError(): MqError | undefined {
     if (this.bufferedBytes < outboundBytes) return undefined
-    return new MqError('buffer_full', `${this.bufferedBytes} bytes to ${this.#channel.remote} wait to be taken`)
+    return new MqError(
+      'buffer_full',
+      `${this.bufferedBytes} bytes to ${this.#channel.remote} wait to be taken`,
+    )
   }
 
-  /** Ids count up and wrap; 0 stands for "no request", and ids in flight are left out. */
   #takeCorrelationId(): number {
-    for (;;) {
-      const id = this.#nextCorrelationId
-      this.#nextCorrelationId = (id + 1) % correlationIds
-      if (id !== 0 && !this.#pending.has(id)) return id
-    }
+    return this.#correlationIds.take((id) => this.#pending.has(id))
   }
 
   #message(bytes: Uint8Array): void {
@@ -246,15 +241,15 @@ export class Caller {
 
   /** @throws MqError when the peer breaks the protocol or tells that this end did */
   #frame({ version, type, correlationId, body }: Frame): void {
-    if (version !== protocolVersion) throw new MqError('unsupported_version', `a reply has version ${version}`)
+    if (version !== protocolVersion)
+      throw new MqError('unsupported_version', `a reply has version ${version}`)
     const call = this.#pending.get(correlationId)
     if (type === errorFrameType && (call !== undefined || correlationId === 0)) {
       const error = readErrorFrame(body)
       if (call === undefined) throw error
       call.fail(error)
     } else if (call !== undefined) {
-      if (type !== call.replyType) throw new MqError('malformed_frame', `a reply of type ${type} answers another request`)
-      call.reply(body)
+      call.reply(type, body)
     }
     // Otherwise it is late: its call timed out, was aborted, or wants no answer.
   }
@@ -265,7 +260,11 @@ export class Caller {
     this.#reason = this.#closedByUs ? undefined : reason
     const why = reason === undefined ? 'closed' : `lost: ${reason.what}`
     for (const call of [...this.#pending.values()]) {
-      call.fail(new MqError('connection_lost', `the connection to ${this.#channel.remote} was ${why}`, { cause: reason }))
+      call.fail(
+        new MqError('connection_lost', `the connection to ${this.#channel.remote} was ${why}`, {
+          cause: reason,
+        }),
+      )
     }
     this.#deadlines.clear()
     this.#wakeDrained()

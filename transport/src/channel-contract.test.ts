@@ -43,7 +43,9 @@ interface Pair {
 
 async function open(transport: Transport): Promise<Pair> {
   const accepted = deferred<End>()
-  const listener = await transport.listen('127.0.0.1:0', (channel) => accepted.resolve(new End(channel)))
+  const listener = await transport.listen('127.0.0.1:0', (channel) =>
+    accepted.resolve(new End(channel)),
+  )
   const ours = new End(await transport.connect(listener.address))
   return { ours, theirs: await accepted.promise, listener }
 }
@@ -53,18 +55,26 @@ const transports: [string, () => Transport][] = [
   ['loopback', () => loopbackTransport(systemClock)],
 ]
 
-const pattern = (bytes: number, seed: number): Uint8Array => new Uint8Array(bytes).map((_, index) => (index * 31 + seed) & 0xff)
+const pattern = (bytes: number, seed: number): Uint8Array =>
+  new Uint8Array(bytes).map((_, index) => (index * 31 + seed) & 0xff)
 
 for (const [name, make] of transports) {
   void test(`${name}: messages of any size arrive whole and in order, both ways`, async () => {
     const { ours, theirs, listener } = await open(make())
     const sizes = [0, 1, 119, 125, 126, 65_535, 65_536, 16_384, 16_385, 3_000_000, 2]
-    for (const [from, to] of [[ours, theirs], [theirs, ours]] as const) {
-      for (const size of sizes) from.channel.send([pattern(size, 1), pattern(0, 0), pattern(size, 2)])
+    for (const [from, to] of [
+      [ours, theirs],
+      [theirs, ours],
+    ] as const) {
+      for (const size of sizes)
+        from.channel.send([pattern(size, 1), pattern(0, 0), pattern(size, 2)])
       await to.until(() => to.messages.length === sizes.length)
       for (const [index, size] of sizes.entries()) {
         const expected = Buffer.concat([pattern(size, 1), pattern(size, 2)])
-        assert.ok(expected.equals(to.messages[index] ?? assert.fail()), `the message of 2 × ${size} bytes is the same`)
+        assert.ok(
+          expected.equals(to.messages[index] ?? assert.fail()),
+          `the message of 2 × ${size} bytes is the same`,
+        )
       }
       await from.until(() => from.drains > 0)
       assert.equal(from.channel.bufferedBytes, 0)
@@ -78,7 +88,10 @@ for (const [name, make] of transports) {
     const message = pattern(1_048_576, 3)
     for (let sent = 0; sent < 32; sent += 1) ours.channel.send([message])
     await new Promise((resolve) => setImmediate(resolve))
-    assert.ok(ours.channel.bufferedBytes > 8 * 1_048_576, `${ours.channel.bufferedBytes} bytes wait`)
+    assert.ok(
+      ours.channel.bufferedBytes > 8 * 1_048_576,
+      `${ours.channel.bufferedBytes} bytes wait`,
+    )
     assert.ok(theirs.messages.length <= 1, 'at most what was being read has arrived')
     assert.equal(ours.drains, 0)
     theirs.channel.resume()
@@ -108,7 +121,9 @@ for (const [name, make] of transports) {
     const transport = make()
     const { listener } = await open(transport)
     await listener.close()
-    await assert.rejects(transport.connect(listener.address), (error) => isMqError(error, 'unreachable'))
+    await assert.rejects(transport.connect(listener.address), (error) =>
+      isMqError(error, 'unreachable'),
+    )
   })
 
   void test(`${name}: connecting can be aborted`, async () => {
@@ -118,7 +133,9 @@ for (const [name, make] of transports) {
     const connecting = transport.connect(listener.address, { signal: abort.signal })
     abort.abort()
     await assert.rejects(connecting, (error) => isMqError(error, 'aborted'))
-    await assert.rejects(transport.connect(listener.address, { signal: abort.signal }), (error) => isMqError(error, 'aborted'))
+    await assert.rejects(transport.connect(listener.address, { signal: abort.signal }), (error) =>
+      isMqError(error, 'aborted'),
+    )
     await listener.close()
   })
 

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { Scheduler } from '@popmq/kit/testing'
 import { Deadlines } from './deadlines.ts'
 
-function deadline(dueMs: number, onExpire: (dueMs: number) => void): { dueMs: number; settled: boolean; expire(): void } {
+function deadline(
+  dueMs: number,
+  onExpire: (dueMs: number) => void,
+): { dueMs: number; settled: boolean; expire(): void } {
   return { dueMs, settled: false, expire: () => onExpire(dueMs) }
 }
 
@@ -11,7 +14,9 @@ void test('each deadline expires at its time, in any order of adding, settled on
   const clock = new Scheduler()
   const deadlines = new Deadlines(clock)
   const expired: [number, number][] = []
-  const all = [30, 10, 20, 10, 40].map((dueMs) => deadline(dueMs, (due) => expired.push([due, clock.monotonic()])))
+  const all = [30, 10, 20, 10, 40].map((dueMs) =>
+    deadline(dueMs, (due) => expired.push([due, clock.monotonic()])),
+  )
   for (const each of all) deadlines.add(each)
   for (const each of all) {
     if (each.dueMs !== 20) continue
@@ -19,7 +24,12 @@ void test('each deadline expires at its time, in any order of adding, settled on
     deadlines.settled()
   }
   await clock.run(100)
-  assert.deepEqual(expired, [[10, 10], [10, 10], [30, 30], [40, 40]])
+  assert.deepEqual(expired, [
+    [10, 10],
+    [10, 10],
+    [30, 30],
+    [40, 40],
+  ])
   assert.equal(deadlines.size, 0)
 })
 

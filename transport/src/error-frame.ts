@@ -1,4 +1,12 @@
-import { type Check, decodeBody, dictionary, errorFrameType, errorName, errorNumber, MqError } from '@popmq/protocol'
+import {
+  type Check,
+  decodeBody,
+  dictionary,
+  errorFrameType,
+  errorName,
+  errorNumber,
+  MqError,
+} from '@popmq/protocol'
 import { object, optional, replyBodyLimits, text, whole } from '@popmq/protocol'
 import { frameParts } from './frame-parts.ts'
 
@@ -23,14 +31,19 @@ export function errorFrameParts(correlationId: number, error: MqError): Uint8Arr
     error: errorNumber(error.name),
     what: shortened(error.what),
     ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(error.retryAfterMs) }),
-    ...(facts.length === 0 ? {} : { facts: Object.fromEntries(facts.map(([name, value]) => [name, shortenedFact(value)])) }),
+    ...(facts.length === 0
+      ? {}
+      : { facts: Object.fromEntries(facts.map(([name, value]) => [name, shortenedFact(value)])) }),
   }
   return frameParts({ type: errorFrameType, correlationId, fields })
 }
 
 /** Reads the body of an error frame. @throws MqError `malformed_body`, `invalid_request` */
 export function readErrorFrame(body: Uint8Array): MqError {
-  const { error, what, retryAfterMs, facts } = errorFields(decodeBody(body, replyBodyLimits).fields, '')
+  const { error, what, retryAfterMs, facts } = errorFields(
+    decodeBody(body, replyBodyLimits).fields,
+    '',
+  )
   return new MqError(errorName(error), what, {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(facts === undefined ? {} : { facts }),

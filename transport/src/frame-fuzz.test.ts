@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { between } from '@popmq/kit'
 import { Scheduler, SeededRandom } from '@popmq/kit/testing'
-import { decodeBody, errorFrameType, type ErrorName, fetch, hello, metadata, MqError, produce, readFrames } from '@popmq/protocol'
+import {
+  decodeBody,
+  errorFrameType,
+  type ErrorName,
+  fetch,
+  hello,
+  metadata,
+  MqError,
+  produce,
+  readFrames,
+} from '@popmq/protocol'
 import { replyBit, requestBodyLimits, topicCreate } from '@popmq/protocol'
 import type { Channel, ChannelReceiver } from './channel.ts'
 import { readErrorFrame } from './error-frame.ts'
@@ -21,16 +31,31 @@ const blamed: readonly ErrorName[] = [
   'too_many_requests',
 ]
 
-const whole = (type: number, correlationId: number, fields: object, bytes = 0): Uint8Array =>
-  Buffer.concat(frameParts({ type, correlationId, fields, slices: [new Uint8Array(bytes).fill(0xa5)] }))
+const whole = (type: number, fields: object, bytes = 0): Uint8Array =>
+  Buffer.concat(
+    frameParts({ type, correlationId: type, fields, slices: [new Uint8Array(bytes).fill(0xa5)] }),
+  )
 
-const greeting = whole(hello.type, 1, { client: 'fuzz', lowestVersion: 1, highestVersion: 1, auth: 'x' })
+const greeting = whole(hello.type, {
+  client: 'fuzz',
+  lowestVersion: 1,
+  highestVersion: 1,
+  auth: 'x',
+})
 const valid: readonly Uint8Array[] = [
   greeting,
-  whole(metadata.type, 2, { topics: ['orders', 'mail'] }),
-  whole(topicCreate.type, 3, { name: 'orders', partitions: 8, config: { retention: '72h', maxBytes: '1' } }),
-  whole(produce.type, 4, { acks: 'disk', runs: [{ topicId: 1, partition: 0, bytes: 200, count: 2 }] }, 200),
-  whole(fetch.type, 5, {
+  whole(metadata.type, { topics: ['orders', 'mail'] }),
+  whole(topicCreate.type, {
+    name: 'orders',
+    partitions: 8,
+    config: { retention: '72h', maxBytes: '1' },
+  }),
+  whole(
+    produce.type,
+    { acks: 'disk', runs: [{ topicId: 1, partition: 0, bytes: 200, count: 2 }] },
+    200,
+  ),
+  whole(fetch.type, {
     partitions: [{ topicId: 1, partition: 3, offset: 5e9, tagHashes: [1, 2 ** 32 - 1] }],
     waitMs: 1_000,
     maxBytes: 65_536,
@@ -55,18 +80,26 @@ function mutated(random: SeededRandom): Uint8Array {
         break
       case 3: {
         const other = pick()
-        message = Buffer.concat([message.subarray(0, at), other.subarray(between(random, 0, other.length - 1))])
+        message = Buffer.concat([
+          message.subarray(0, at),
+          other.subarray(between(random, 0, other.length - 1)),
+        ])
         break
       }
       case 4:
-        if (message.length >= 12) message.writeUInt32BE(Math.max(0, message.length - 12 + between(random, -2, 2)), 8)
+        if (message.length >= 12)
+          message.writeUInt32BE(Math.max(0, message.length - 12 + between(random, -2, 2)), 8)
         break
       case 5:
         // A CBOR head that lies about what follows.
         message[at] = (between(random, 0, 7) << 5) | between(random, 23, 31)
         break
       default:
-        message = Buffer.concat([message.subarray(0, at), Buffer.of(between(random, 0, 255)), message.subarray(at)])
+        message = Buffer.concat([
+          message.subarray(0, at),
+          Buffer.of(between(random, 0, 255)),
+          message.subarray(at),
+        ])
     }
   }
   return message
@@ -101,7 +134,9 @@ const handlers = routes(
   route(topicCreate, ({ name }) => {
     throw new MqError('invalid_request', `field name ${name} is taken`)
   }),
-  route(produce, ({ acks }, { bytes }) => (acks === 'none' ? undefined : { reply: { results: [] }, slices: [bytes] })),
+  route(produce, ({ acks }, { bytes }) =>
+    acks === 'none' ? undefined : { reply: { results: [] }, slices: [bytes] },
+  ),
   route(fetch, () => ({ reply: { results: [] } })),
 )
 
@@ -118,7 +153,9 @@ void test('25,000 mutated messages are parsed or refused by name', () => {
       outcomes.parsed += 1
     } catch (error) {
       if (!(error instanceof MqError) || !blamed.includes(error.name)) {
-        throw new Error(`round ${round} of ${Buffer.from(message).toString('hex')}`, { cause: error })
+        throw new Error(`round ${round} of ${Buffer.from(message).toString('hex')}`, {
+          cause: error,
+        })
       }
       outcomes.refused += 1
     }
@@ -141,13 +178,17 @@ void test('20,000 mutated messages get answers or named errors from a responder,
       routes: handlers,
       observe: (event) => void (event.kind === 'defect' && defects.push(event.error)),
     })
-    const messages = round % 4 === 0 ? [mutated(random)] : [greeting, mutated(random), mutated(random)]
+    const messages =
+      round % 4 === 0 ? [mutated(random)] : [greeting, mutated(random), mutated(random)]
     for (const message of messages) channel.receiver?.message(message)
     assert.deepEqual(defects, [], `round ${round}`)
     for (const { type, body } of channel.sent.flatMap((sent) => readFrames(sent))) {
       if (type === errorFrameType) {
         errors += 1
-        assert.ok(blamed.includes(readErrorFrame(body).name), `round ${round}: ${readErrorFrame(body).name}`)
+        assert.ok(
+          blamed.includes(readErrorFrame(body).name),
+          `round ${round}: ${readErrorFrame(body).name}`,
+        )
       } else {
         answers += 1
         assert.ok((type & replyBit) !== 0)

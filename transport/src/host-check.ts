@@ -20,5 +20,7 @@ export function checkHost({ host, origin }: Headers, names: ReadonlySet<string>)
   if (!isAddress && name !== 'localhost' && !names.has(name)) return 'foreign_host'
   if (origin === undefined) return 'allowed'
   // The port counts too: another server on this machine is another origin.
-  return /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host.toLowerCase() ? 'allowed' : 'foreign_origin'
+  return /^https?:\/\/(.+)$/.exec(origin.toLowerCase())?.[1] === host.toLowerCase()
+    ? 'allowed'
+    : 'foreign_origin'
 }

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import type { Duplex } from 'node:stream'
 import { checkHost } from './host-check.ts'
 import { webSocketPath } from './websocket-bounds.ts'
@@ -16,7 +22,9 @@ export interface HttpAnswer {
 }
 
 /** Answers `/metrics` and the like; undefined for a path that it does not have. */
-export type HttpHandler = (request: HttpRequest) => HttpAnswer | undefined | Promise<HttpAnswer | undefined>
+export type HttpHandler = (
+  request: HttpRequest,
+) => HttpAnswer | undefined | Promise<HttpAnswer | undefined>
 
 export interface DoorOptions {
   readonly http: HttpHandler | undefined
@@ -65,7 +73,10 @@ export function createDoor(options: DoorOptions): Server {
   return server
 }
 
-async function answer(request: IncomingMessage, { http, hosts, onDefect }: DoorOptions): Promise<HttpAnswer> {
+async function answer(
+  request: IncomingMessage,
+  { http, hosts, onDefect }: DoorOptions,
+): Promise<HttpAnswer> {
   const status = hostRefusal(request, hosts)
   if (status !== undefined) return plain(status)
   if (request.method !== 'GET') return plain(405)
@@ -89,7 +100,8 @@ function write(response: ServerResponse, { status, contentType, body }: HttpAnsw
 
 function upgradeRefusal(request: IncomingMessage, hosts: ReadonlySet<string>): number | undefined {
   const { headers, method, url } = request
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
+  const hasBody =
+    headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
   if (method !== 'GET') return 405
   if (hasBody) return 400
   return hostRefusal(request, hosts) ?? (url === webSocketPath ? undefined : 404)
@@ -109,7 +121,11 @@ function hostRefusal({ headers }: IncomingMessage, hosts: ReadonlySet<string>): 
 }
 
 function plain(status: number): HttpAnswer {
-  return { status, contentType: 'text/plain; charset=utf-8', body: `${STATUS_CODES[status] ?? status}\n` }
+  return {
+    status,
+    contentType: 'text/plain; charset=utf-8',
+    body: `${STATUS_CODES[status] ?? status}\n`,
+  }
 }
 
 /** The HTTP server lets go of a socket that asks for an upgrade, its error listener too. */
@@ -117,6 +133,10 @@ function refuseUpgrade(socket: Duplex, status: number): void {
   const { body } = plain(status)
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
-  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: close', 'content-type: text/plain; charset=utf-8']
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'connection: close',
+    'content-type: text/plain; charset=utf-8',
+  ]
   socket.end(`${[...head, `content-length: ${body.length}`].join('\r\n')}\r\n\r\n${String(body)}`)
 }

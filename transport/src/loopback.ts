@@ -12,7 +12,8 @@ export function loopbackTransport(clock: Clock): Transport {
   return {
     async connect(address, { signal } = {}) {
       await new Promise<void>((resolve) => clock.after(0, resolve))
-      if (signal?.aborted === true) throw new MqError('aborted', `connecting to ${address} was aborted`)
+      if (signal?.aborted === true)
+        throw new MqError('aborted', `connecting to ${address} was aborted`)
       const listener = listeners.get(address)
       if (listener === undefined) throw new MqError('unreachable', `nothing listens on ${address}`)
       opened += 1
@@ -21,8 +22,11 @@ export function loopbackTransport(clock: Clock): Transport {
       return ours
     },
     listen(address, onChannel) {
-      const bound = address.endsWith(':0') ? address.replace(/0$/, String(freePort(listeners, address))) : address
-      if (listeners.has(bound)) return Promise.reject(new MqError('port_in_use', `${bound} is taken`))
+      const bound = address.endsWith(':0')
+        ? address.replace(/0$/, String(freePort(listeners, address)))
+        : address
+      if (listeners.has(bound))
+        return Promise.reject(new MqError('port_in_use', `${bound} is taken`))
       const listener = new LoopbackListener(bound, onChannel, () => void listeners.delete(bound))
       listeners.set(bound, listener)
       return Promise.resolve(listener)
@@ -31,7 +35,10 @@ export function loopbackTransport(clock: Clock): Transport {
 }
 
 /** Two ends of one channel. Names are what the other end sees as `remote`. */
-export function channelPair(clock: Clock, names = { ours: 'ours', theirs: 'theirs' }): [Channel, Channel] {
+export function channelPair(
+  clock: Clock,
+  names = { ours: 'ours', theirs: 'theirs' },
+): [Channel, Channel] {
   const ours = new LoopbackChannel(clock, names.theirs)
   const theirs = new LoopbackChannel(clock, names.ours)
   ours.join(theirs)
@@ -120,7 +127,9 @@ class LoopbackChannel implements Channel {
     if (this.#state !== 'open') return
     this.#end(reason)
     const why = reason === undefined ? 'closed' : `closed: ${reason.name}`
-    this.#clock.after(0, () => this.#peer?.hangUp(new MqError('connection_lost', `the peer ${why}`)))
+    this.#clock.after(0, () =>
+      this.#peer?.hangUp(new MqError('connection_lost', `the peer ${why}`)),
+    )
   }
 
   /** Takes a message from the peer. */

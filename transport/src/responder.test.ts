@@ -1,75 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Scheduler } from '@popmq/kit/testing'
-import { errorFrameType, type ErrorName, hello, isMqError, limits, MqError, readFrames, replyBit } from '@popmq/protocol'
-import type { Channel } from './channel.ts'
-import { readErrorFrame } from './error-frame.ts'
-import { frameParts, type OutgoingFrame } from './frame-parts.ts'
-import { type Answer, type Handler, route, routes } from './routes.ts'
-import { echo, type EchoReply, type EchoRequest, echoServer, type EchoServer, type EchoServerOptions } from './testing/echo.ts'
-
-interface Seen {
-  readonly type: number
-  readonly correlationId: number
-  readonly error: ErrorName | undefined
-}
-
-/** A bare channel to an echo server, with what came back over it. */
-interface Raw {
-  readonly server: EchoServer
-  readonly channel: Channel
-  readonly seen: Seen[]
-  readonly closings: unknown[]
-}
-
-const greeting: OutgoingFrame = {
-  type: hello.type,
-  correlationId: 7,
-  fields: { client: 'raw', lowestVersion: 1, highestVersion: 1 },
-}
-
-async function raw(clock: Scheduler, options: Omit<EchoServerOptions, 'clock'> = {}, greet = true): Promise<Raw> {
-  const server = await echoServer({ clock, ...options })
-  let channel: Channel | undefined
-  void server.channel().then((opened) => (channel = opened))
-  await clock.runUntil(() => channel !== undefined, clock.monotonic())
-  assert.ok(channel !== undefined)
-  const seen: Seen[] = []
-  const closings: unknown[] = []
-  channel.receive({
-    message: (bytes) => {
-      for (const { type, correlationId, body } of readFrames(bytes)) {
-        seen.push({ type, correlationId, error: type === errorFrameType ? readErrorFrame(body).name : undefined })
-      }
-    },
-    drained: () => undefined,
-    closed: (reason) => closings.push(reason),
-  })
-  if (greet) {
-    channel.send(frameParts(greeting))
-    await clock.run(0)
-    assert.deepEqual(seen.splice(0), [{ type: hello.type | replyBit, correlationId: 7, error: undefined }])
-  }
-  return { server, channel, seen, closings }
-}
-
-const ask = (correlationId: number, text = '', slices: readonly Uint8Array[] = []): Uint8Array[] =>
-  frameParts({ type: echo.type, correlationId, fields: { text }, slices })
-const refused = (correlationId: number, error: ErrorName): Seen => ({ type: errorFrameType, correlationId, error })
-const answered = (correlationId: number): Seen => ({ type: echo.type | replyBit, correlationId, error: undefined })
-const never: Handler<EchoRequest, EchoReply> = () => new Promise(() => undefined)
-const neverRoutes = routes(route(echo, never))
-
-/** A healthy client of the same server is answered. */
-async function assertServes(clock: Scheduler, server: EchoServer): Promise<void> {
-  let text: string | undefined
-  void server
-    .connect()
-    .then((caller) => caller.call(echo, { text: 'still here' }, { timeoutMs: 100 }))
-    .then(({ reply }) => (text = reply.text))
-  await clock.runUntil(() => text !== undefined, clock.monotonic() + 100)
-  assert.equal(text, 'still here')
-}
+import {
+  type ErrorName,
+  errorFrameType,
+  hello,
+  isMqError,
+  limits,
+  MqError,
+  replyBit,
+} from '@popmq/protocol'
+import { frameParts } from './frame-parts.ts'
+import { type Answer, route, routes } from './routes.ts'
+import { echo, type EchoReply } from './testing/echo.ts'
+import {
+  answered,
+  ask,
+  assertServes,
+  greeting,
+  neverRoutes,
+  raw,
+  refused,
+} from './testing/raw-channel.ts'
 
 void test('hello must be the first request', async () => {
   const clock = new Scheduler()
@@ -94,10 +46,15 @@ void test('hello must come within 5 s', async () => {
 })
 
 void test('a client whose versions do not overlap with ours is refused by name', async () => {
-  for (const [lowestVersion, highestVersion] of [[0, 0], [2, 255]]) {
+  for (const [lowestVersion, highestVersion] of [
+    [0, 0],
+    [2, 255],
+  ]) {
     const clock = new Scheduler()
     const { channel, seen, closings } = await raw(clock, {}, false)
-    channel.send(frameParts({ ...greeting, fields: { client: 'raw', lowestVersion, highestVersion } }))
+    channel.send(
+      frameParts({ ...greeting, fields: { client: 'raw', lowestVersion, highestVersion } }),
+    )
     await clock.run(0)
     assert.deepEqual(seen, [refused(7, 'unsupported_version')])
     assert.equal(closings.length, 1)
@@ -107,7 +64,12 @@ void test('a client whose versions do not overlap with ours is refused by name',
 void test('a client whose range holds ours is welcome', async () => {
   const clock = new Scheduler()
   const { channel, seen } = await raw(clock, {}, false)
-  channel.send(frameParts({ ...greeting, fields: { client: 'raw', lowestVersion: 0, highestVersion: 255, later: true } }))
+  channel.send(
+    frameParts({
+      ...greeting,
+      fields: { client: 'raw', lowestVersion: 0, highestVersion: 255, later: true },
+    }),
+  )
   await clock.run(0)
   assert.deepEqual(seen, [{ type: hello.type | replyBit, correlationId: 7, error: undefined }])
 })
@@ -123,7 +85,9 @@ void test('an unknown request, a second hello or a bad field is answered and the
   channel.send(ask(5))
   await clock.run(0)
   assert.deepEqual(seen, [
-    ...[0, 55, 127, echo.type | replyBit, errorFrameType].map((type) => refused(type, 'unknown_request')),
+    ...[0, 55, 127, echo.type | replyBit, errorFrameType].map((type) =>
+      refused(type, 'unknown_request'),
+    ),
     refused(3, 'invalid_request'),
     refused(4, 'invalid_request'),
     answered(5),
@@ -140,7 +104,10 @@ void test('what is not a frame or not a body is answered by name, then the conne
   }
   const header = (bodyBytes: number): Buffer => {
     const head = Buffer.from('504d016400000009', 'hex')
-    return Buffer.concat([head, Buffer.of(bodyBytes >>> 24, bodyBytes >>> 16, bodyBytes >>> 8, bodyBytes)])
+    return Buffer.concat([
+      head,
+      Buffer.of(bodyBytes >>> 24, bodyBytes >>> 16, bodyBytes >>> 8, bodyBytes),
+    ])
   }
   const nasties: [string, Uint8Array, number, ErrorName][] = [
     ['nothing', Buffer.of(), 0, 'malformed_frame'],
@@ -152,11 +119,26 @@ void test('what is not a frame or not a body is answered by name, then the conne
     ['a length one more than there is', patched(8, bare.length - 12 + 1), 0, 'malformed_frame'],
     ['a length one less than there is', patched(8, bare.length - 12 - 1), 0, 'malformed_frame'],
     ['a good frame, then a byte', Buffer.concat([bare, Buffer.of(0)]), 0, 'malformed_frame'],
-    ['version 0', Buffer.concat([Buffer.from('504d0064', 'hex'), bare.subarray(4)]), 9, 'unsupported_version'],
-    ['version 255', Buffer.concat([Buffer.from('504dff64', 'hex'), bare.subarray(4)]), 9, 'unsupported_version'],
+    [
+      'version 0',
+      Buffer.concat([Buffer.from('504d0064', 'hex'), bare.subarray(4)]),
+      9,
+      'unsupported_version',
+    ],
+    [
+      'version 255',
+      Buffer.concat([Buffer.from('504dff64', 'hex'), bare.subarray(4)]),
+      9,
+      'unsupported_version',
+    ],
     ['a body of no bytes', header(0), 9, 'malformed_body'],
     ['a body that is no array', Buffer.concat([header(1), Buffer.of(0x00)]), 9, 'malformed_body'],
-    ['more frames than a message may hold', Buffer.concat(Array.from({ length: 5_000 }, () => header(0))), 0, 'malformed_frame'],
+    [
+      'more frames than a message may hold',
+      Buffer.concat(Array.from({ length: 5_000 }, () => header(0))),
+      0,
+      'malformed_frame',
+    ],
   ]
   for (const [name, message, correlationId, error] of nasties) {
     const clock = new Scheduler()
@@ -182,9 +164,13 @@ void test('frames of one message are handled in order, those before a bad one ar
 
 void test('answers may overtake one another', async () => {
   const clock = new Scheduler()
-  const slowFirst = route(echo, ({ text }) => new Promise<Answer<EchoReply>>((resolve) => {
-    clock.after(Number(text), () => resolve({ reply: { text } }))
-  }))
+  const slowFirst = route(
+    echo,
+    ({ text }) =>
+      new Promise<Answer<EchoReply>>((resolve) => {
+        clock.after(Number(text), () => resolve({ reply: { text } }))
+      }),
+  )
   const { channel, seen } = await raw(clock, { routes: routes(slowFirst) })
   channel.send([...ask(1, '20'), ...ask(2, '10')])
   await clock.run(20)
@@ -203,93 +189,6 @@ void test('a correlation id in flight may not be used again, but after its answe
   quick.channel.send([...ask(1), ...ask(1)])
   await clock.run(0)
   assert.deepEqual(quick.seen, [answered(1), answered(1)])
-})
-
-void test('requests above the number in flight are refused and the connection lives', async () => {
-  const clock = new Scheduler()
-  const { channel, seen, closings } = await raw(clock, { routes: neverRoutes, limits: { requestsInFlight: 2 } })
-  for (let id = 1; id <= 4; id += 1) channel.send(ask(id))
-  await clock.run(0)
-  assert.deepEqual(seen, [refused(3, 'too_many_requests'), refused(4, 'too_many_requests')])
-  assert.deepEqual(closings, [])
-})
-
-void test('reading stops while the requests being handled weigh too much, and goes on at half', async () => {
-  const clock = new Scheduler()
-  const finish: (() => void)[] = []
-  const held = route(echo, ({ text }) => new Promise<Answer<EchoReply>>((resolve) => {
-    finish.push(() => resolve({ reply: { text } }))
-  }))
-  const { channel, server, seen } = await raw(clock, { routes: routes(held), limits: { ingressBytes: 10_000 } })
-  const inFlight = (): number => server.responders[0]?.inFlight ?? 0
-  for (let id = 1; id <= 20; id += 1) channel.send(ask(id, '', [new Uint8Array(1_000)]))
-  await clock.run(0)
-  assert.equal(inFlight(), 10)
-  assert.ok(channel.bufferedBytes > 10_000, 'the rest waits at the client')
-  for (let done = 0; done < 5; done += 1) finish[done]?.()
-  await clock.run(0)
-  assert.equal(inFlight(), 5, 'above half: still paused')
-  finish[5]?.()
-  await clock.run(0)
-  assert.equal(inFlight(), 10)
-  while (finish.length > 0) {
-    for (const each of finish.splice(0)) each()
-    await clock.run(0)
-  }
-  assert.equal(seen.length, 20)
-})
-
-void test('a client that never reads its replies is not read from, and is closed after 30 s', async () => {
-  const clock = new Scheduler()
-  const body = new Uint8Array(1_048_576)
-  let handled = 0
-  const large = route(echo, ({ text }) => {
-    handled += 1
-    return { reply: { text }, slices: [body] }
-  })
-  const { channel, server } = await raw(clock, { routes: routes(large) })
-  channel.pause()
-  for (let id = 1; id <= 100; id += 1) {
-    channel.send(ask(id))
-    await clock.run(0)
-  }
-  assert.ok(handled <= 5, `${handled} requests were handled`)
-  await clock.run(29_999)
-  assert.equal(server.responders[0]?.isClosed, false)
-  await clock.run(1)
-  assert.equal(server.responders[0]?.isClosed, true)
-  assert.ok(server.events.some((event) => event.kind === 'refused' && event.error.name === 'timed_out'))
-  await assertServes(clock, server)
-})
-
-void test('a client that reads again in time keeps its connection', async () => {
-  const clock = new Scheduler()
-  const large = route(echo, ({ text }) => ({ reply: { text }, slices: [new Uint8Array(5_000_000)] }))
-  const { channel, server, seen } = await raw(clock, { routes: routes(large) })
-  channel.pause()
-  channel.send(ask(1))
-  channel.send(ask(2))
-  await clock.run(20_000)
-  channel.resume()
-  await clock.run(60_000)
-  assert.deepEqual(seen, [answered(1), answered(2)])
-  assert.equal(server.responders[0]?.isClosed, false)
-})
-
-void test('replies that nobody takes close the connection when they weigh too much', async () => {
-  const clock = new Scheduler()
-  const waiting: (() => void)[] = []
-  const held = route(echo, ({ text }) => new Promise<Answer<EchoReply>>((resolve) => {
-    waiting.push(() => resolve({ reply: { text }, slices: [new Uint8Array(1_000)] }))
-  }))
-  const bounds = { outboundBytes: 2_000, mostOutboundBytes: 10_000 }
-  const { channel, server } = await raw(clock, { routes: routes(held), limits: bounds })
-  for (let id = 1; id <= 20; id += 1) channel.send(ask(id))
-  await clock.run(0)
-  channel.pause()
-  for (const answer of waiting) answer()
-  await clock.run(0)
-  assert.equal(server.responders[0]?.isClosed, true)
 })
 
 void test('what is not an MqError is answered internal and told as a defect', async () => {
@@ -322,7 +221,9 @@ void test('a reply longer than a frame may be is an error of that request only',
 
 void test('a request that wants no answer gets none, and no longer counts as in flight', async () => {
   const clock = new Scheduler()
-  const { channel, seen, server } = await raw(clock, { routes: routes(route(echo, () => undefined)) })
+  const { channel, seen, server } = await raw(clock, {
+    routes: routes(route(echo, () => undefined)),
+  })
   channel.send([...ask(1), ...ask(2)])
   await clock.run(0)
   assert.deepEqual(seen, [])

@@ -1,22 +1,33 @@
 import type { Clock, Timer } from '@popmq/kit'
-import { asMqError, type Body, decodeBody, type ErrorName, type Frame, frameHeaderBytes, hello } from '@popmq/protocol'
-import { limits, MqError, protocolVersion, readFrames, replyBit, type ReplyOf, requestBodyLimits } from '@popmq/protocol'
+import {
+  asMqError,
+  type Body,
+  decodeBody,
+  type ErrorName,
+  type Frame,
+  frameHeaderBytes,
+  hello,
+} from '@popmq/protocol'
+import {
+  limits,
+  MqError,
+  protocolVersion,
+  readFrames,
+  replyBit,
+  type ReplyOf,
+  requestBodyLimits,
+} from '@popmq/protocol'
 import type { Channel } from './channel.ts'
 import { errorFrameParts } from './error-frame.ts'
 import { frameParts } from './frame-parts.ts'
+import { readGreeting } from './greeting.ts'
 import { IncomingRequest } from './incoming-request.ts'
+import type { ResponderEvent } from './responder-event.ts'
 import { type ResponderLimits, responderLimits } from './responder-limits.ts'
 import type { Answer, ConnectionInfo, Route, Routes } from './routes.ts'
+import { Throttle } from './throttle.ts'
 
-/** What happens on a connection, for logs and metrics. */
-export type ResponderEvent =
-  | { readonly kind: 'hello'; readonly connection: ConnectionInfo }
-  | { readonly kind: 'answered'; readonly name: string; readonly tookMs: number; readonly error: ErrorName | undefined }
-  /** Something that is not an MqError was thrown: our own bug. The client was told `internal`. */
-  | { readonly kind: 'defect'; readonly name: string; readonly error: unknown }
-  /** The client broke the protocol or a limit and its connection is being closed. */
-  | { readonly kind: 'refused'; readonly connection: ConnectionInfo; readonly error: MqError }
-  | { readonly kind: 'closed'; readonly connection: ConnectionInfo; readonly reason: MqError | undefined }
+export type * from './responder-event.ts'
 
 export interface ResponderOptions {
   readonly role: ReplyOf<typeof hello>['role']
@@ -49,12 +60,9 @@ export class Responder {
   readonly #limits: ResponderLimits
   readonly #inFlight = new Map<number, IncomingRequest>()
   readonly #helloTimer: Timer
+  readonly #throttle: Throttle
   #connection: ConnectionInfo
   #state: 'greeting' | 'open' | 'closed' = 'greeting'
-  #ingressBytes = 0
-  #ingressIsFull = false
-  #drainTimer: Timer | undefined
-  #isPaused = false
 
   constructor(channel: Channel, options: ResponderOptions & { readonly connectionId: number }) {
     this.#channel = channel
@@ -62,11 +70,16 @@ export class Responder {
     this.#limits = Object.freeze({ ...responderLimits, ...options.limits })
     this.#connection = { id: options.connectionId, client: '', remote: channel.remote }
     this.#helloTimer = options.clock.after(this.#limits.helloMs, () => {
-      this.#refuse(0, new MqError('hello_required', `no hello came within ${this.#limits.helloMs} ms`))
+      this.#refuse(
+        0,
+        new MqError('hello_required', `no hello came within ${this.#limits.helloMs} ms`),
+      )
     })
+    const onStuck = (error: MqError): void => this.#refuse(undefined, error)
+    this.#throttle = new Throttle({ channel, clock: options.clock, limits: this.#limits, onStuck })
     channel.receive({
       message: (bytes) => this.#message(bytes),
-      drained: () => this.#onDrained(),
+      drained: () => this.#throttle.drained(),
       closed: (reason) => this.#onClosed(reason),
     })
   }
@@ -109,25 +122,28 @@ export class Responder {
   #frame(frame: Frame): void {
     const { version, type, correlationId } = frame
     if (version !== protocolVersion) {
-      this.#refuse(correlationId, new MqError('unsupported_version', `a frame has version ${version}, this server speaks ${protocolVersion}`))
+      this.#refuse(
+        correlationId,
+        new MqError(
+          'unsupported_version',
+          `a frame has version ${version}, this server speaks ${protocolVersion}`,
+        ),
+      )
     } else if (this.#state !== 'greeting') {
       this.#request(frame)
     } else if (type === hello.type) {
       this.#hello(frame)
     } else {
-      this.#refuse(correlationId, new MqError('hello_required', `the first request has type ${type}`))
+      this.#refuse(
+        correlationId,
+        new MqError('hello_required', `the first request has type ${type}`),
+      )
     }
   }
 
   #hello({ correlationId, body }: Frame): void {
     try {
-      const request = hello.request(decodeBody(body, requestBodyLimits).fields, '')
-      const { lowestVersion, highestVersion } = request
-      if (lowestVersion > protocolVersion || highestVersion < protocolVersion) {
-        const spoken = `this server speaks version ${protocolVersion}`
-        throw new MqError('unsupported_version', `the client speaks versions ${lowestVersion} to ${highestVersion}, ${spoken}`)
-      }
-      this.#connection = { ...this.#connection, client: request.client }
+      this.#connection = { ...this.#connection, client: readGreeting(body) }
     } catch (error) {
       this.#refuse(correlationId, asMqError(error))
       return
@@ -135,7 +151,12 @@ export class Responder {
     this.#helloTimer.cancel()
     this.#state = 'open'
     const { role, clusterId, observe } = this.#options
-    const reply = { role, version: protocolVersion, clusterId: clusterId(), frameBodyBytes: limits.frameBodyBytes }
+    const reply = {
+      role,
+      version: protocolVersion,
+      clusterId: clusterId(),
+      frameBodyBytes: limits.frameBodyBytes,
+    }
     this.#send(frameParts({ type: hello.type | replyBit, correlationId, fields: reply }))
     observe?.({ kind: 'hello', connection: this.#connection })
   }
@@ -162,20 +183,33 @@ export class Responder {
       startedMs: this.#options.clock.monotonic(),
     })
     this.#inFlight.set(correlationId, request)
-    this.#ingressBytes += request.frameBytes
+    this.#throttle.began(request.frameBytes)
     this.#handle(request, decoded.fields)
-    this.#throttle()
   }
 
   /** Why a request is not handled although the connection lives. */
-  #requestRefusal(route: Route | undefined, type: number, correlationId: number): MqError | undefined {
+  #requestRefusal(
+    route: Route | undefined,
+    type: number,
+    correlationId: number,
+  ): MqError | undefined {
     if (type === hello.type) return new MqError('invalid_request', 'hello was said before')
-    if (route === undefined) return new MqError('unknown_request', `a ${this.#options.role} has no request of type ${type}`)
+    if (route === undefined)
+      return new MqError(
+        'unknown_request',
+        `a ${this.#options.role} has no request of type ${type}`,
+      )
     if (this.#inFlight.has(correlationId)) {
-      return new MqError('invalid_request', `correlation id ${correlationId} is in use by a request in flight`)
+      return new MqError(
+        'invalid_request',
+        `correlation id ${correlationId} is in use by a request in flight`,
+      )
     }
     if (this.#inFlight.size < this.#limits.requestsInFlight) return undefined
-    return new MqError('too_many_requests', `${this.#inFlight.size} requests of this connection wait for an answer`)
+    return new MqError(
+      'too_many_requests',
+      `${this.#inFlight.size} requests of this connection wait for an answer`,
+    )
   }
 
   #handle(request: IncomingRequest, fields: unknown): void {
@@ -204,7 +238,12 @@ export class Responder {
     const { correlationId, route } = request
     let parts: Uint8Array[]
     try {
-      parts = frameParts({ type: route.type | replyBit, correlationId, fields: answer.reply, slices: answer.slices })
+      parts = frameParts({
+        type: route.type | replyBit,
+        correlationId,
+        fields: answer.reply,
+        slices: answer.slices,
+      })
     } catch (error) {
       this.#fail(request, error)
       return
@@ -217,46 +256,25 @@ export class Responder {
     const error = asMqError(thrown)
     this.#finish(request, error.name)
     if (!this.isClosed) this.#send(errorFrameParts(request.correlationId, error))
-    if (thrown !== error) this.#options.observe?.({ kind: 'defect', name: request.route.name, error: thrown })
+    if (thrown !== error)
+      this.#options.observe?.({ kind: 'defect', name: request.route.name, error: thrown })
   }
 
   #finish(request: IncomingRequest, error: ErrorName | undefined): void {
     this.#inFlight.delete(request.correlationId)
-    this.#ingressBytes -= request.frameBytes
-    if (!this.isClosed) this.#throttle()
+    this.#throttle.ended(request.frameBytes)
     const { observe, clock } = this.#options
-    observe?.({ kind: 'answered', name: request.route.name, tookMs: clock.monotonic() - request.startedMs, error })
+    observe?.({
+      kind: 'answered',
+      name: request.route.name,
+      tookMs: clock.monotonic() - request.startedMs,
+      error,
+    })
   }
 
   #send(parts: Uint8Array[]): void {
     this.#channel.send(parts)
-    const { bufferedBytes } = this.#channel
-    if (bufferedBytes <= this.#limits.outboundBytes || this.isClosed) return
-    if (bufferedBytes > this.#limits.mostOutboundBytes) {
-      this.#refuse(undefined, new MqError('timed_out', `the client leaves ${bufferedBytes} bytes of replies unread`))
-    } else if (this.#drainTimer === undefined) {
-      this.#drainTimer = this.#options.clock.after(this.#limits.drainMs, () => {
-        this.#refuse(undefined, new MqError('timed_out', `the client did not take its replies in ${this.#limits.drainMs} ms`))
-      })
-      this.#throttle()
-    }
-  }
-
-  #onDrained(): void {
-    this.#drainTimer?.cancel()
-    this.#drainTimer = undefined
-    if (!this.isClosed) this.#throttle()
-  }
-
-  /** Reading stops while requests being handled or replies not taken weigh too much. */
-  #throttle(): void {
-    const bound = this.#ingressIsFull ? this.#limits.ingressBytes / 2 : this.#limits.ingressBytes
-    this.#ingressIsFull = this.#ingressBytes > bound
-    const pause = this.#ingressIsFull || this.#drainTimer !== undefined
-    if (pause === this.#isPaused) return
-    this.#isPaused = pause
-    if (pause) this.#channel.pause()
-    else this.#channel.resume()
+    this.#throttle.sent()
   }
 
   /** Tells the client, unless it takes nothing anyway (`correlationId` undefined), and closes. */
@@ -276,8 +294,7 @@ export class Responder {
     if (this.isClosed) return
     this.#state = 'closed'
     this.#helloTimer.cancel()
-    this.#drainTimer?.cancel()
-    this.#drainTimer = undefined
+    this.#throttle.stop()
     for (const request of [...this.#inFlight.values()]) request.connectionClosed()
   }
 }

@@ -48,7 +48,10 @@ export interface Route {
 /** Routes by the frame type of their request. */
 export type Routes = ReadonlyMap<number, Route>
 
-export function route<Q, R extends object>(exchange: Exchange<Q, R>, handler: Handler<Q, R>): Route {
+export function route<Q, R extends object>(
+  exchange: Exchange<Q, R>,
+  handler: Handler<Q, R>,
+): Route {
   return {
     type: exchange.type,
     name: exchange.name,

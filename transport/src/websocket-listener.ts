@@ -29,7 +29,11 @@ export class WebSocketListener implements Listener {
   readonly #servers: readonly Server[]
   readonly #channels: ReadonlySet<WebSocketChannel>
 
-  private constructor(address: string, servers: readonly Server[], channels: ReadonlySet<WebSocketChannel>) {
+  private constructor(
+    address: string,
+    servers: readonly Server[],
+    channels: ReadonlySet<WebSocketChannel>,
+  ) {
     this.address = address
     this.#servers = servers
     this.#channels = channels
@@ -56,19 +60,30 @@ export class WebSocketListener implements Listener {
   /** Stops listening, closes the channels (each has 2 s to shake hands) and resolves when all is gone. */
   async close(): Promise<void> {
     const closing = this.#servers.map(closeServer)
-    for (const channel of this.#channels) channel.close(new MqError('shutting_down', `${this.address} is closing`))
+    for (const channel of this.#channels)
+      channel.close(new MqError('shutting_down', `${this.address} is closing`))
     await Promise.all(closing)
   }
 }
 
-function doorMaker(parts: ListenerParts, host: string, channels: Set<WebSocketChannel>): () => Server {
+function doorMaker(
+  parts: ListenerParts,
+  host: string,
+  channels: Set<WebSocketChannel>,
+): () => Server {
   const { onChannel, http, maxConnections, heartbeat, onDefect } = parts
-  const hosts = new Set([...parts.hosts, host].filter((name) => isIP(name) === 0).map((name) => name.toLowerCase()))
+  const hosts = new Set(
+    [...parts.hosts, host].filter((name) => isIP(name) === 0).map((name) => name.toLowerCase()),
+  )
   const sockets = new WebSocketServer({ ...webSocketBounds, noServer: true, clientTracking: false })
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     sockets.handleUpgrade(request, socket, head, (ws) => {
-      if (!(socket instanceof Socket)) throw new TypeError('an upgrade of a TCP server has a socket')
-      const remote = formatAddress({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 })
+      if (!(socket instanceof Socket))
+        throw new TypeError('an upgrade of a TCP server has a socket')
+      const remote = formatAddress({
+        host: socket.remoteAddress ?? 'unknown',
+        port: socket.remotePort ?? 0,
+      })
       const channel = new WebSocketChannel({ ws, socket, remote, isClient: false, heartbeat })
       channels.add(channel)
       ws.once('close', () => channels.delete(channel))
@@ -98,7 +113,9 @@ async function bindAll(wanted: Address, make: () => Server, servers: Server[]): 
 
 function bind(server: Server, address: Address): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(error, formatAddress(address))))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(bindError(error, formatAddress(address))),
+    )
     server.listen({ host: address.host, port: address.port }, () => {
       // A listening server errs when it cannot accept, as when file descriptors run out: those who wait try again.
       server.on('error', () => undefined)
@@ -109,8 +126,11 @@ function bind(server: Server, address: Address): Promise<number> {
 }
 
 function bindError(error: NodeJS.ErrnoException, address: string): MqError {
-  if (error.code === 'EADDRINUSE') return new MqError('port_in_use', `${address} is taken`, { cause: error })
-  return new MqError('invalid_config', `cannot listen on ${address}: ${error.message}`, { cause: error })
+  if (error.code === 'EADDRINUSE')
+    return new MqError('port_in_use', `${address} is taken`, { cause: error })
+  return new MqError('invalid_config', `cannot listen on ${address}: ${error.message}`, {
+    cause: error,
+  })
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -5,22 +5,26 @@ import { test } from 'node:test'
 import { deferred, systemClock } from '@popmq/kit'
 import { Scheduler } from '@popmq/kit/testing'
 import { hello, isMqError } from '@popmq/protocol'
-import type { Caller } from './caller.ts'
 import type { Channel } from './channel.ts'
 import { frameParts } from './frame-parts.ts'
 import type { ResponderEvent } from './responder.ts'
-import { echo, echoServer, type EchoServer } from './testing/echo.ts'
+import { assertServed, echo, echoServer, type EchoServer } from './testing/echo.ts'
 import { clientFrame, closeCodeOf, RawSocket, upgradeRequest } from './testing/raw-socket.ts'
 import { webSocketTransport } from './websocket.ts'
 
 const clock = systemClock
-const timeoutMs = 5_000
 const greeting = Buffer.concat(
-  frameParts({ type: hello.type, correlationId: 7, fields: { client: 'raw', lowestVersion: 1, highestVersion: 1 } }),
+  frameParts({
+    type: hello.type,
+    correlationId: 7,
+    fields: { client: 'raw', lowestVersion: 1, highestVersion: 1 },
+  }),
 )
 
 /** A server and a healthy client of it; `closings` are those of other connections. */
-async function served(body: (server: EchoServer, next: () => Promise<ResponderEvent>) => Promise<void>): Promise<void> {
+async function served(
+  body: (server: EchoServer, next: () => Promise<ResponderEvent>) => Promise<void>,
+): Promise<void> {
   let waiting = deferred<ResponderEvent>()
   const observe = (event: ResponderEvent): void => {
     if (event.kind !== 'closed') return
@@ -39,15 +43,12 @@ async function served(body: (server: EchoServer, next: () => Promise<ResponderEv
   await server.close()
 }
 
-async function assertServed(caller: Caller): Promise<void> {
-  const slices = [new Uint8Array(100_000).fill(7)]
-  const { reply, bytes } = await caller.call(echo, { text: 'well' }, { timeoutMs, slices })
-  assert.equal(reply.text, 'well')
-  assert.deepEqual(bytes.length, 100_000)
-}
-
 const fragments = (count: number): Buffer =>
-  Buffer.concat(Array.from({ length: count }, (_, index) => clientFrame(index === 0 ? 0x02 : index === count - 1 ? 0x80 : 0x00, Buffer.of(1))))
+  Buffer.concat(
+    Array.from({ length: count }, (_, index) =>
+      clientFrame(index === 0 ? 0x02 : index === count - 1 ? 0x80 : 0x00, Buffer.of(1)),
+    ),
+  )
 const unmasked = Buffer.concat([Buffer.of(0x82, greeting.length), greeting])
 const longLength = (high: number, low: number): Buffer => {
   const head = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
@@ -89,7 +90,12 @@ void test('what breaks the rules of WebSocket is refused as malformed_frame, and
 
 void test('64 fragments, and a message written byte by byte, are taken', async () => {
   await served(async ({ address }) => {
-    const parts = Array.from(greeting, (byte, index) => clientFrame(index === 0 ? 0x02 : index === greeting.length - 1 ? 0x80 : 0x00, Buffer.of(byte)))
+    const parts = Array.from(greeting, (byte, index) =>
+      clientFrame(
+        index === 0 ? 0x02 : index === greeting.length - 1 ? 0x80 : 0x00,
+        Buffer.of(byte),
+      ),
+    )
     assert.ok(parts.length <= 64)
     for (const bytes of [Buffer.concat(parts), clientFrame(0x82, greeting)]) {
       const raw = await RawSocket.upgraded(address)
@@ -104,7 +110,12 @@ void test('64 fragments, and a message written byte by byte, are taken', async (
 void test('a deflated message is not negotiated, so a bomb is never inflated', async () => {
   await served(async ({ address }) => {
     const raw = await RawSocket.open(address)
-    raw.write(upgradeRequest(`Host: ${address}`, 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'))
+    raw.write(
+      upgradeRequest(
+        `Host: ${address}`,
+        'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits',
+      ),
+    )
     const answer = String(await raw.until((bytes) => bytes.includes('\r\n\r\n')))
     assert.match(answer, /^HTTP\/1\.1 101 /)
     assert.doesNotMatch(answer, /deflate/i)
@@ -116,7 +127,9 @@ void test('a flood of pings from a client that reads nothing ends its connection
   await served(async ({ address }, nextClosed) => {
     const raw = await RawSocket.upgraded(address)
     raw.socket.pause()
-    const pings = Buffer.concat(Array.from({ length: 5_000 }, () => clientFrame(0x89, Buffer.alloc(125))))
+    const pings = Buffer.concat(
+      Array.from({ length: 5_000 }, () => clientFrame(0x89, Buffer.alloc(125))),
+    )
     const flood = (): void => {
       while (!raw.socket.destroyed && raw.socket.write(pings));
     }
@@ -126,70 +139,6 @@ void test('a flood of pings from a client that reads nothing ends its connection
     assert.equal(event.kind, 'closed')
     raw.socket.destroy()
   })
-})
-
-void test('plain HTTP: who is answered what', async () => {
-  const defects: unknown[] = []
-  const transport = webSocketTransport({
-    hosts: ['mq.internal'],
-    onDefect: (error) => defects.push(error),
-    http: ({ path }) => {
-      if (path === '/broken') throw new TypeError('oops')
-      if (path === '/slow') return Promise.resolve({ status: 200, contentType: 'text/plain', body: Uint8Array.of(111, 107) })
-      return path === '/metrics' ? { status: 200, contentType: 'text/plain', body: 'up 1\n' } : undefined
-    },
-  })
-  const server = await echoServer({ clock, transport })
-  const healthy = await server.connect()
-  const { address } = server
-  const port = address.split(':')[1]
-  const get = (path: string, ...headers: string[]): string => [`GET ${path} HTTP/1.1`, ...headers, 'Connection: close', '', ''].join('\r\n')
-  const host = `Host: ${address}`
-  const rows: [string, string, number][] = [
-    ['the handler’s answer', get('/metrics', host), 200],
-    ['with a query', get('/metrics?name=up', host), 200],
-    ['a promised answer', get('/slow', host), 200],
-    ['localhost', get('/metrics', `Host: localhost:${port}`), 200],
-    ['an IPv6 address', get('/metrics', `Host: [::1]:${port}`), 200],
-    ['a name that was given', get('/metrics', 'Host: MQ.internal'), 200],
-    ['an unknown path', get('/', host), 404],
-    ['a path outside', get('/..%2f..%2fetc/passwd', host), 404],
-    ['a handler that throws', get('/broken', host), 500],
-    ['the path of the WebSocket', get('/popmq', host), 426],
-    ['no Host', get('/metrics'), 400],
-    ['no Host in HTTP/1.0', 'GET /metrics HTTP/1.0\r\n\r\n', 400],
-    ['an empty Host', get('/metrics', 'Host: '), 400],
-    ['an evil Host', get('/metrics', 'Host: evil.test'), 421],
-    ['a Host that looks like an address', get('/metrics', `Host: 127.0.0.1.evil.test:${port}`), 421],
-    ['a Host with a user', get('/metrics', `Host: evil.test@127.0.0.1`), 421],
-    ['TRACE', `TRACE /metrics HTTP/1.1\r\n${host}\r\n\r\n`, 405],
-    ['POST with a body that never comes', `POST /metrics HTTP/1.1\r\n${host}\r\nContent-Length: 100\r\n\r\n{`, 405],
-    ['a header of 64 KiB', get('/metrics', host, `X: ${'x'.repeat(65_536)}`), 431],
-    ['two lengths', `POST / HTTP/1.1\r\n${host}\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n`, 400],
-    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
-    ['an upgrade without Host', upgradeRequest(), 400],
-    ['an upgrade with an evil Host', upgradeRequest('Host: evil.test'), 421],
-    ['an upgrade from nowhere', upgradeRequest(host, 'Origin: null'), 403],
-    ['an upgrade from another site', upgradeRequest(host, 'Origin: http://127.0.0.1.evil.test'), 403],
-    ['an upgrade from another port', upgradeRequest(host, 'Origin: http://127.0.0.1:1'), 403],
-    ['an upgrade of a rebound name', upgradeRequest('Host: evil.test', 'Origin: http://evil.test'), 421],
-    ['an upgrade from this port', upgradeRequest(host, `Origin: http://${address}`), 101],
-    ['an upgrade to another path', upgradeRequest(host).replace('/popmq', '/other'), 404],
-    ['an upgrade with a token in its query', upgradeRequest(host).replace('/popmq', '/popmq?token=x'), 404],
-    ['an upgrade by POST', upgradeRequest(host).replace('GET', 'POST'), 405],
-    ['an upgrade with a body', upgradeRequest(host, 'Content-Length: 2'), 400],
-    ['an upgrade without a key', upgradeRequest(host).replace(/Sec-WebSocket-Key.*\r\n/, ''), 400],
-  ]
-  for (const [name, request, status] of rows) {
-    const raw = await RawSocket.open(address)
-    raw.write(request)
-    const answer = String(status === 101 ? await raw.until((bytes) => bytes.includes('\r\n\r\n')) : await raw.untilClosed())
-    assert.equal(Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1]), status, `${name}: ${answer.slice(0, 200)}`)
-    raw.socket.destroy()
-    await assertServed(healthy)
-  }
-  assert.equal(defects.length, 1)
-  await server.close()
 })
 
 void test('a port in use is refused by name, also when only one of the two addresses of localhost is taken', async () => {
@@ -204,14 +153,24 @@ void test('a port in use is refused by name, also when only one of the two addre
     )
   }
   await new Promise((resolve) => squatter.close(resolve))
-  await assert.rejects(webSocketTransport().listen('203.0.113.1:0', () => undefined), (error) => isMqError(error, 'invalid_config'))
-  await assert.rejects(webSocketTransport().listen('no address', () => undefined), (error) => isMqError(error, 'invalid_config'))
+  await assert.rejects(
+    webSocketTransport().listen('203.0.113.1:0', () => undefined),
+    (error) => isMqError(error, 'invalid_config'),
+  )
+  await assert.rejects(
+    webSocketTransport().listen('no address', () => undefined),
+    (error) => isMqError(error, 'invalid_config'),
+  )
 })
 
 void test('localhost is reached by its name and by each of its addresses', async () => {
   const transport = webSocketTransport()
   const listener = await transport.listen('localhost:0', (channel) =>
-    channel.receive({ message: () => undefined, drained: () => undefined, closed: () => undefined }),
+    channel.receive({
+      message: () => undefined,
+      drained: () => undefined,
+      closed: () => undefined,
+    }),
   )
   assert.match(listener.address, /^localhost:\d+$/)
   const port = listener.address.split(':')[1]
@@ -249,7 +208,11 @@ void test('a silent peer is given up after two heartbeats, a living or a paused 
   const reasons: unknown[] = []
   const listener = await transport.listen('127.0.0.1:0', (channel) => {
     channels.push(channel)
-    channel.receive({ message: () => undefined, drained: () => undefined, closed: (reason) => reasons.push(reason) })
+    channel.receive({
+      message: () => undefined,
+      drained: () => undefined,
+      closed: (reason) => reasons.push(reason),
+    })
   })
   // Neither answers a ping: the raw sockets are not WebSockets.
   const silent = await RawSocket.upgraded(listener.address)
@@ -277,7 +240,11 @@ void test('a peer that never answers the close is cut off after 2 s', async () =
   const accepted = deferred<Channel>()
   const gone = deferred<number>()
   const listener = await webSocketTransport().listen('127.0.0.1:0', (channel) => {
-    channel.receive({ message: () => undefined, drained: () => undefined, closed: () => gone.resolve(performance.now()) })
+    channel.receive({
+      message: () => undefined,
+      drained: () => undefined,
+      closed: () => gone.resolve(performance.now()),
+    })
     accepted.resolve(channel)
   })
   const raw = await RawSocket.upgraded(listener.address)
@@ -297,12 +264,16 @@ void test('a client that never reads costs the server a bounded amount of memory
     channel.send([greeting])
     channel.pause()
     const slices = [new Uint8Array(1_048_576)]
-    for (let id = 1; id <= 60; id += 1) channel.send(frameParts({ type: echo.type, correlationId: id, fields: { text: '' }, slices }))
+    for (let id = 1; id <= 60; id += 1)
+      channel.send(frameParts({ type: echo.type, correlationId: id, fields: { text: '' }, slices }))
     const taken = (): number => server.responders.at(-1)?.inFlight ?? 0
     const healthy = await server.connect()
     for (let round = 0; round < 20; round += 1) await assertServed(healthy)
     assert.ok(taken() <= 16)
-    assert.ok(channel.bufferedBytes > 20 * 1_048_576, `${channel.bufferedBytes} bytes wait at the client, not at the server`)
+    assert.ok(
+      channel.bufferedBytes > 20 * 1_048_576,
+      `${channel.bufferedBytes} bytes wait at the client, not at the server`,
+    )
     await healthy.close()
     channel.close()
   })

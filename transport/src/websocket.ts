@@ -47,7 +47,11 @@ export function webSocketTransport(options: WebSocketOptions = {}): Transport {
   }
 }
 
-async function connect(address: string, heartbeat: Heartbeat, signal: AbortSignal | undefined): Promise<Channel> {
+async function connect(
+  address: string,
+  heartbeat: Heartbeat,
+  signal: AbortSignal | undefined,
+): Promise<Channel> {
   const remote = formatAddress(parseAddress(address))
   if (signal?.aborted === true) throw abortedError(remote, signal)
   return new Promise((resolve, reject) => {
@@ -67,12 +71,17 @@ async function connect(address: string, heartbeat: Heartbeat, signal: AbortSigna
     ws.once('upgrade', (response) => (socket = response.socket))
     ws.once('open', () => {
       settle()
-      if (socket !== undefined) resolve(new WebSocketChannel({ ws, socket, remote, isClient: true, heartbeat }))
+      if (socket !== undefined)
+        resolve(new WebSocketChannel({ ws, socket, remote, isClient: true, heartbeat }))
     })
     // Stays after opening: the channel adds its own.
     ws.on('error', (error) => {
       settle()
-      reject(new MqError('unreachable', `cannot connect to ${remote}: ${reasonOf(error)}`, { cause: error }))
+      reject(
+        new MqError('unreachable', `cannot connect to ${remote}: ${reasonOf(error)}`, {
+          cause: error,
+        }),
+      )
     })
   })
 }
@@ -83,6 +92,7 @@ function abortedError(remote: string, signal: AbortSignal | undefined): MqError 
 
 /** `localhost` may stand for two addresses: both refusals come as one error without a message of its own. */
 function reasonOf(error: Error): string {
-  if (error instanceof AggregateError) return error.errors.map((each) => String(each.message)).join(', ')
+  if (error instanceof AggregateError)
+    return error.errors.map((each) => String(each.message)).join(', ')
   return error.message
 }

@@ -1,5 +1,5 @@
-import { type Checksum, partitionNumber, prepareMessage, producerId, type RecordKind, sealRecord } from '@popmq/protocol'
-import { topicId, type TopicId, writeMessage } from '@popmq/protocol'
+import { type Checksum, partitionNumber, prepareMessage, producerId, type RecordKind, RecordWriter } from '@popmq/protocol'
+import { topicId, type TopicId } from '@popmq/protocol'
 
 /** A record that the broker makes for itself. */
 export interface ControlRecord {
@@ -15,7 +15,8 @@ const noMessageId = new Uint8Array(16)
 export function encodeControl({ kind, topicId: topic, body }: ControlRecord, crc32: Checksum): Uint8Array {
   const prepared = prepareMessage({}, body)
   const bytes = new Uint8Array(prepared.recordBytes)
-  writeMessage(bytes, 0, prepared, {
+  const writer = new RecordWriter(bytes)
+  writer.message(0, prepared, {
     kind,
     topicId: topic ?? topicId(0),
     partition: partitionNumber(0),
@@ -25,6 +26,6 @@ export function encodeControl({ kind, topicId: topic, body }: ControlRecord, crc
     runBase: 0,
     messageId: noMessageId,
   })
-  sealRecord(bytes, 0, bytes.length, crc32)
+  writer.seal(0, crc32)
   return bytes
 }

@@ -32,7 +32,7 @@ interface Picked {
 }
 
 /** How many entries are looked at in one step: a filter that matches nothing must not hold up the others. */
-const entriesPerStep = 8_128
+const step = { maxEntries: 8_128 }
 
 /** Reads visible records of many partitions: entries from the consume queues, then their bytes in as few stretches as they lie in. */
 export class FetchReader {
@@ -87,7 +87,7 @@ export class FetchReader {
     const { topicId, partition } = asked
     const key = partitionKey(topicId, partition)
     const { queues } = this.#parts
-    const range = queues.sliceNow(key, asked.offset, entriesPerStep) ?? (await queues.slice(key, asked.offset, entriesPerStep))
+    const range = queues.sliceNow(key, asked.offset, step) ?? (await queues.slice(key, asked.offset, step))
     const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
     const stretches: Stretch[] = []
     let bytes = 0

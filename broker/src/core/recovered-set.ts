@@ -166,7 +166,8 @@ export class RecoveredSet {
       const section = sections.get(name)
       if (section !== undefined) sequencer.restore(section)
     }
-    const queues = await ConsumeQueues.open({ storage, crc32, snapshot: sections.get(sectionNames.queues) })
+    const queues = new ConsumeQueues({ storage, crc32 })
+    await queues.start(sections.get(sectionNames.queues))
     for (const { base } of this.#segments.all) queues.roll(base)
     for await (const block of readBlocks(this.#segments, sequenced, this.#log.end)) {
       const pending: number[] = []
@@ -192,7 +193,7 @@ async function applyAll(queues: ConsumeQueues, block: Uint8Array, starts: readon
   const record = new RecordView()
   for (const start of starts) {
     record.move(block, start)
-    if (needsPages(record)) await queues.prepare(record)
+    if (needsPages(record)) await queues.prepare([record])
     queues.apply(record)
   }
 }

@@ -46,7 +46,7 @@ export class Retention {
     const { low, high } = queues.bounds(key)
     if (policy.retentionMs === 0 || low === high || nowMs < (this.#nextLook.get(key) ?? 0)) return low
     const kept = await queues.offsetAt(key, nowMs - policy.retentionMs)
-    const oldest = await queues.slice(key, kept, 1)
+    const oldest = await queues.slice(key, kept, { maxEntries: 1 })
     if (oldest.count > 0) this.#nextLook.set(key, oldest.entry(0, this.#entry).appendedAt + policy.retentionMs)
     return kept
   }

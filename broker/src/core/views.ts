@@ -83,7 +83,7 @@ export class Views {
   /** Whether the record needs pages that are not in memory; begins to load them. */
   #mustLoad(record: RecordView): boolean {
     if (!needsPages(record) || this.#preparedAt === record.position) return false
-    const loading = this.#parts.queues.prepare(record)
+    const loading = this.#parts.queues.prepare([record])
     if (loading === undefined) return false
     this.#isLoading = true
     this.#preparedAt = record.position

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
-import { nearest } from '@popmq/kit'
 import { type AckLevel, ackLevels, limits, MqError } from '@popmq/protocol'
 import type { Receipt } from '@popmq/client'
+import { parseAcks } from '../ack-level.ts'
 import { durationBetween } from '../duration.ts'
 import type { Invocation } from '../invocation.ts'
 import { type LineMessageOptions, lineMessage } from '../line-message.ts'
@@ -191,15 +191,4 @@ function lineOptions(topic: string, { key, tag, dedup, header, partition }: Prod
     ...(partition === undefined ? {} : { partition }),
     ...(header === undefined ? {} : { headers: asUsage(() => parsePairs(header)) }),
   }
-}
-
-/** The numbers are those of the first requirement: 1 in memory, 0 synced, −1 by a majority. */
-const ackAliases: Readonly<Record<string, AckLevel>> = { '1': 'received', '0': 'disk', '-1': 'quorum' }
-
-function parseAcks(text: string): AckLevel {
-  const level = ackLevels.find((name) => name === text) ?? ackAliases[text]
-  if (level !== undefined) return level
-  const near = nearest(text, ackLevels)
-  const hint = near === undefined ? `write ${ackLevels.join(', ')}` : `did you mean ${near}?`
-  throw new MqError('invalid_request', `${JSON.stringify(text)} is not an ack level: ${hint}`)
 }

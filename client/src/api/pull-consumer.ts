@@ -47,7 +47,7 @@ export interface Jump extends TopicPartition {
   readonly high: number
 }
 
-/** The messages of one reply: at least one, in order per partition. */
+/** What was fetched, of each partition at most what one reply brought: at least one message, in order per partition. */
 export interface MessageBatch {
   readonly messages: readonly Message[]
   /** The same messages by partition. */

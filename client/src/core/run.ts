@@ -1,7 +1,7 @@
 import { assert } from '@popmq/kit'
 import { type AckLevel, type Checksum, limits, type MqError } from '@popmq/protocol'
 import { type PartitionNumber, type PreparedMessage, producerId, type ProducerId } from '@popmq/protocol'
-import { recordFixedBytes, sealRecord, type TopicId, writeMessage, writeRun } from '@popmq/protocol'
+import { recordFixedBytes, RecordWriter, type TopicId } from '@popmq/protocol'
 
 /** Where the records of a run go. */
 export interface RunTarget {
@@ -54,7 +54,7 @@ export class Run {
   readonly #owners: RecordOwner[] = []
   readonly #slots: number[] = []
   #buffer: Uint8Array
-  #view: DataView
+  #writer: RecordWriter
   #bytes = 0
   #number: RunNumber | undefined
   /** When the delivery of its first record ends, on the monotonic clock. */
@@ -66,7 +66,7 @@ export class Run {
     this.target = target
     this.expiresAt = expiresAt
     this.#buffer = new Uint8Array(roomBytes)
-    this.#view = new DataView(this.#buffer.buffer)
+    this.#writer = new RecordWriter(this.#buffer)
   }
 
   get count(): number {
@@ -90,7 +90,7 @@ export class Run {
     assert(this.#number === undefined, 'no record joins a run that is numbered')
     assert(this.count < limits.messagesPerRun, 'a run is numbered in 16 bits')
     this.#makeRoom(message.recordBytes)
-    this.#bytes = writeMessage(this.#buffer, this.#bytes, message, {
+    this.#bytes = this.#writer.message(this.#bytes, message, {
       topicId: this.target.topicId,
       partition: this.target.partition,
       kind: 'message',
@@ -111,10 +111,8 @@ export class Run {
     this.#number = number
     const run = { ...number, runCount: this.count, runBase: number.base }
     for (let at = 0; at < this.#bytes; ) {
-      const length = this.#view.getUint32(at, true)
-      writeRun(this.#view, at, run)
-      sealRecord(this.#buffer, at, length, crc32)
-      at += length
+      this.#writer.run(at, run)
+      at = this.#writer.seal(at, crc32)
     }
   }
 
@@ -136,7 +134,7 @@ export class Run {
     const bytes = this.bytes
     this.#buffer = new Uint8Array(roomBytes)
     this.#buffer.set(bytes)
-    this.#view = new DataView(this.#buffer.buffer)
+    this.#writer = new RecordWriter(this.#buffer)
   }
 }
 

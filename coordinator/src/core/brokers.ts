@@ -26,7 +26,13 @@ export class Brokers {
   /** A broker found in the registry when this coordinator began to lead. */
   restore(record: BrokerRecord, nowMs: number): void {
     const endsMs = nowMs + this.#sessionMs
-    this.#brokers.set(record.id, { record, state: 'recovering', endsMs, appliedVersion: 0, connection: undefined })
+    this.#brokers.set(record.id, {
+      record,
+      state: 'recovering',
+      endsMs,
+      appliedVersion: 0,
+      connection: undefined,
+    })
   }
 
   /**
@@ -41,10 +47,14 @@ export class Brokers {
     const state = stateAt(broker, nowMs)
     if (state === 'ended' || state === 'detached') return
     if (state === 'recovering' && highestEpoch >= broker.record.epoch) return
-    throw new MqError('broker_id_in_use', `broker id ${id} is in use by the broker at ${broker.record.address}`, {
-      retryAfterMs: Math.max(1, Math.ceil(broker.endsMs - nowMs)),
-      facts: { brokerId: id },
-    })
+    throw new MqError(
+      'broker_id_in_use',
+      `broker id ${id} is in use by the broker at ${broker.record.address}`,
+      {
+        retryAfterMs: Math.max(1, Math.ceil(broker.endsMs - nowMs)),
+        facts: { brokerId: id },
+      },
+    )
   }
 
   opened(record: BrokerRecord, { nowMs, connection }: Contact): void {
@@ -56,15 +66,27 @@ export class Brokers {
   renew({ id, epoch, appliedVersion }: Renewal, { nowMs, connection }: Contact): void {
     this.checkEpoch(id, epoch)
     const broker = present(this.#brokers.get(id), 'a broker whose epoch was checked is known')
-    Object.assign(broker, { state: 'live', endsMs: nowMs + this.#sessionMs, appliedVersion, connection })
+    Object.assign(broker, {
+      state: 'live',
+      endsMs: nowMs + this.#sessionMs,
+      appliedVersion,
+      connection,
+    })
   }
 
   /** @throws MqError `broker_fenced`, `registry_behind` */
   checkEpoch(id: number, epoch: number): void {
     const newest = this.#brokers.get(id)?.record.epoch ?? 0
-    if (epoch < newest) throw new MqError('broker_fenced', `broker ${id} has epoch ${epoch}, a later one has ${newest}`)
+    if (epoch < newest)
+      throw new MqError(
+        'broker_fenced',
+        `broker ${id} has epoch ${epoch}, a later one has ${newest}`,
+      )
     if (epoch > newest) {
-      throw new MqError('registry_behind', `broker ${id} has epoch ${epoch}, the registry knows ${newest}`)
+      throw new MqError(
+        'registry_behind',
+        `broker ${id} has epoch ${epoch}, the registry knows ${newest}`,
+      )
     }
   }
 

@@ -5,7 +5,13 @@ import { Leadership } from './leadership.ts'
 import type { Candidate } from './placement.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { RegistrySession } from './registry-port.ts'
-import { type BrokerRecord, brokerValue, paths, readChildren, topicValue } from './registry-values.ts'
+import {
+  type BrokerRecord,
+  brokerValue,
+  paths,
+  readChildren,
+  topicValue,
+} from './registry-values.ts'
 import { routesOf } from './routes.ts'
 import { type TopicChange, Topics } from './topics.ts'
 import { Waiters } from './waiters.ts'
@@ -16,7 +22,10 @@ export type ClusterEvent =
   | { readonly kind: 'broker_left' | 'broker_session_ended'; readonly broker: BrokerRecord }
   /** This coordinator may write no more: its process should end, so that it or another begins anew. */
   | { readonly kind: 'deposed'; readonly error: MqError }
-  | { readonly kind: 'topic_created' | 'topic_changed' | 'topic_deleted'; readonly topic: TopicInfo }
+  | {
+      readonly kind: 'topic_created' | 'topic_changed' | 'topic_deleted'
+      readonly topic: TopicInfo
+    }
 
 export interface ClusterOptions {
   readonly session: RegistrySession
@@ -52,7 +61,10 @@ export class Cluster {
   #timer: Timer | undefined
   #isClosed = false
 
-  private constructor(options: ClusterOptions, { leadership, waiters }: Pick<Cluster, 'leadership' | 'waiters'>) {
+  private constructor(
+    options: ClusterOptions,
+    { leadership, waiters }: Pick<Cluster, 'leadership' | 'waiters'>,
+  ) {
     this.#options = options
     this.leadership = leadership
     this.waiters = waiters
@@ -141,16 +153,19 @@ export class Cluster {
 
   /**
    * Resolves once every broker with a session has applied the change.
-   * @throws MqError `timed_out`, `shutting_down`, `registry_unavailable`: it was made, but some act on the old state
+   * @throws MqError `timed_out` when it was made but some brokers may act on the old state; so too when the coordinator
+   * stops: an error that says that nothing was done would be untrue
    */
   async applied(change: TopicChange): Promise<void> {
     this.waiters.wake()
     const behind = (): BrokerRecord[] => this.brokers.behind(change.version, this.nowMs)
     try {
       if (await this.waiters.until(() => behind().length === 0, { withinMs: limits.waitMs })) return
-      this.checkLeads()
-      const names = behind().map(({ id }) => id)
-      throw new MqError('timed_out', `the change was made, but these brokers have not applied it: ${names.join(', ')}`)
+      const ids = behind().map(({ id }) => id)
+      throw new MqError(
+        'timed_out',
+        `the change was made, but these brokers have not applied it yet: ${ids.join(', ')}`,
+      )
     } finally {
       this.topics.settle(change)
     }
@@ -173,7 +188,8 @@ export class Cluster {
     if (this.#timer !== undefined || this.#isClosed || nextEndMs === undefined) return
     this.#timer = this.#options.clock.after(nextEndMs - this.nowMs, () => {
       this.#timer = undefined
-      for (const broker of this.brokers.expire(this.nowMs)) this.observe({ kind: 'broker_session_ended', broker })
+      for (const broker of this.brokers.expire(this.nowMs))
+        this.observe({ kind: 'broker_session_ended', broker })
       this.sessionsChanged()
     })
   }

@@ -2,17 +2,38 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { isMqError, type MqError } from '@popmq/protocol'
-import { type CommitFault, MemoryRegistry } from '../registry/memory-registry.ts'
 import { Leadership } from './leadership.ts'
+import type { RegistrySession } from './registry-port.ts'
+import { RegistryTree } from './registry-tree.ts'
 import { encodeValue } from './registry-values.ts'
+
+type CommitFault = 'none' | 'unanswered' | 'dropped'
+
+/** A registry of one tree, all of whose sessions are the same one, with answers that get lost. */
+function treeSession(fault: () => CommitFault = () => 'none'): RegistrySession {
+  const tree = new RegistryTree()
+  return {
+    read: async (path) => tree.read(path),
+    children: async (path) => tree.children(path),
+    commit: async (ops) => {
+      const drawn = fault()
+      const outcome = drawn === 'dropped' ? undefined : tree.commit(ops, 1)
+      return drawn === 'none' && outcome !== undefined ? outcome : { kind: 'unknown' }
+    },
+    watch: () => () => undefined,
+    close: () => Promise.resolve(),
+  }
+}
 
 interface Led {
   readonly leader: Leadership
   readonly deposed: MqError[]
 }
 
-async function take(registry: MemoryRegistry, { scheduler, seed }: { scheduler: Scheduler; seed: number }): Promise<Led> {
-  const session = await registry.openSession(() => undefined)
+async function take(
+  session: RegistrySession,
+  { scheduler, seed }: { scheduler: Scheduler; seed: number },
+): Promise<Led> {
   const deposed: MqError[] = []
   const taken = Leadership.take({
     session,
@@ -29,25 +50,34 @@ async function during<T>(scheduler: Scheduler, promise: Promise<T>): Promise<T> 
   let settled = false
   const settle = (): void => void (settled = true)
   promise.then(settle, settle)
-  assert.ok(await scheduler.runUntil(() => settled, scheduler.monotonic() + 600_000), 'it settles in ten minutes')
+  assert.ok(
+    await scheduler.runUntil(() => settled, scheduler.monotonic() + 600_000),
+    'it settles in ten minutes',
+  )
   return promise
 }
 
 const make = (leader: Leadership, number: number): Promise<unknown> =>
   leader.write(
     () => ({
-      ops: [{ kind: 'create', path: `/topics/t${number}`, value: encodeValue({ id: leader.counters.topicId + 1 }) }],
+      ops: [
+        {
+          kind: 'create',
+          path: `/topics/t${number}`,
+          value: encodeValue({ id: leader.counters.topicId + 1 }),
+        },
+      ],
       counters: { topicId: leader.counters.topicId + 1 },
     }),
     () => undefined,
   )
 
 void test('the first leader makes the cluster, the next one finds it and leads under a higher epoch', async () => {
-  const registry = new MemoryRegistry()
+  const session = treeSession()
   const scheduler = new Scheduler()
-  const first = await take(registry, { scheduler, seed: 1 })
+  const first = await take(session, { scheduler, seed: 1 })
   await make(first.leader, 1)
-  const second = await take(registry, { scheduler, seed: 2 })
+  const second = await take(session, { scheduler, seed: 2 })
   assert.match(first.leader.clusterId, /^[0-9a-f]{32}$/)
   assert.equal(second.leader.clusterId, first.leader.clusterId)
   assert.ok(second.leader.epoch > first.leader.epoch)
@@ -55,24 +85,30 @@ void test('the first leader makes the cluster, the next one finds it and leads u
 })
 
 void test('a deposed leader changes nothing and says so from then on', async () => {
-  const registry = new MemoryRegistry()
+  const session = treeSession()
   const scheduler = new Scheduler()
-  const first = await take(registry, { scheduler, seed: 1 })
-  const second = await take(registry, { scheduler, seed: 2 })
-  await assert.rejects(make(first.leader, 1), (error: unknown) => isMqError(error, 'not_coordinator'))
-  await assert.rejects(make(first.leader, 1), (error: unknown) => isMqError(error, 'not_coordinator'))
+  const first = await take(session, { scheduler, seed: 1 })
+  const second = await take(session, { scheduler, seed: 2 })
+  await assert.rejects(make(first.leader, 1), (error: unknown) =>
+    isMqError(error, 'not_coordinator'),
+  )
+  await assert.rejects(make(first.leader, 1), (error: unknown) =>
+    isMqError(error, 'not_coordinator'),
+  )
   assert.equal(first.deposed.length, 1)
   await make(second.leader, 2)
-  const session = await registry.openSession(() => undefined)
   assert.deepEqual(await session.children('/topics'), ['t2'])
 })
 
 void test('what prepare throws is thrown, and the next write goes on', async () => {
-  const { leader } = await take(new MemoryRegistry(), { scheduler: new Scheduler(), seed: 1 })
+  const { leader } = await take(treeSession(), { scheduler: new Scheduler(), seed: 1 })
   const refuse = (): never => {
     throw new Error('refused')
   }
-  await assert.rejects(leader.write(refuse, () => undefined), /refused/)
+  await assert.rejects(
+    leader.write(refuse, () => undefined),
+    /refused/,
+  )
   await make(leader, 1)
   assert.equal(leader.counters.topicId, 1)
 })
@@ -82,20 +118,22 @@ void test('writes whose answers get lost are done exactly once, and numbers are 
     const random = new SeededRandom(seed)
     const fault = (): CommitFault => {
       const drawn = random.next()
-      return drawn < 0.25 ? 'unanswered' : drawn < 0.5 ? 'dropped' : 'none'
+      return drawn < 0.15 ? 'unanswered' : drawn < 0.3 ? 'dropped' : 'none'
     }
-    const registry = new MemoryRegistry({ fault })
+    const session = treeSession(fault)
     const scheduler = new Scheduler()
-    const { leader, deposed } = await take(registry, { scheduler, seed })
+    const { leader, deposed } = await take(session, { scheduler, seed })
     const writes = Array.from({ length: 20 }, (_, number) => make(leader, number))
     await during(scheduler, Promise.all(writes))
-    const session = await registry.openSession(() => undefined)
     const ids: unknown[] = []
     for (let number = 0; number < 20; number += 1) {
       const node = await session.read(`/topics/t${number}`)
       ids.push(JSON.parse(new TextDecoder().decode(node?.value)).id)
     }
-    assert.deepEqual(ids, Array.from({ length: 20 }, (_, number) => number + 1))
+    assert.deepEqual(
+      ids,
+      Array.from({ length: 20 }, (_, number) => number + 1),
+    )
     assert.equal(leader.counters.topicId, 20)
     assert.deepEqual(deposed, [])
   }
@@ -103,34 +141,43 @@ void test('writes whose answers get lost are done exactly once, and numbers are 
 
 void test('a leader whose write may or may not be done steps down rather than guess', async () => {
   let fault: CommitFault = 'none'
-  const registry = new MemoryRegistry({ fault: () => fault })
+  const session = treeSession(() => fault)
   const scheduler = new Scheduler()
-  const { leader, deposed } = await take(registry, { scheduler, seed: 1 })
+  const { leader, deposed } = await take(session, { scheduler, seed: 1 })
   fault = 'dropped'
-  await assert.rejects(during(scheduler, make(leader, 1)), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  await assert.rejects(during(scheduler, make(leader, 1)), (error: unknown) =>
+    isMqError(error, 'registry_unavailable'),
+  )
   fault = 'none'
-  await assert.rejects(make(leader, 2), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  await assert.rejects(make(leader, 2), (error: unknown) =>
+    isMqError(error, 'registry_unavailable'),
+  )
   assert.equal(deposed.length, 1)
 })
 
 void test('a write without an answer, after which another leads, is not said to be undone', async () => {
   let fault: CommitFault = 'none'
-  const registry = new MemoryRegistry({ fault: () => fault })
+  const session = treeSession(() => fault)
   const scheduler = new Scheduler()
-  const { leader } = await take(registry, { scheduler, seed: 1 })
+  const { leader } = await take(session, { scheduler, seed: 1 })
   fault = 'unanswered'
   const written = make(leader, 1)
   // Let it be tried once, then let another take the lead before it is tried again.
   await scheduler.run(0)
   fault = 'none'
-  const successor = take(registry, { scheduler: new Scheduler(), seed: 2 })
+  const successor = take(session, { scheduler: new Scheduler(), seed: 2 })
   await successor
-  await assert.rejects(during(scheduler, written), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  await assert.rejects(during(scheduler, written), (error: unknown) =>
+    isMqError(error, 'registry_unavailable'),
+  )
 })
 
 void test('a registry of a later layout is refused', async () => {
-  const registry = new MemoryRegistry()
-  const session = await registry.openSession(() => undefined)
-  await session.commit([{ kind: 'create', path: '/cluster', value: encodeValue({ format: 2, clusterId: 'x' }) }])
-  await assert.rejects(take(registry, { scheduler: new Scheduler(), seed: 1 }), (error: unknown) => isMqError(error, 'newer_format'))
+  const session = treeSession()
+  await session.commit([
+    { kind: 'create', path: '/cluster', value: encodeValue({ format: 2, clusterId: 'x' }) },
+  ])
+  await assert.rejects(take(session, { scheduler: new Scheduler(), seed: 1 }), (error: unknown) =>
+    isMqError(error, 'newer_format'),
+  )
 })

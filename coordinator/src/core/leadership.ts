@@ -64,7 +64,8 @@ export class Leadership {
     const epoch = await becomeLeader(options)
     // Read only after /leader is ours: no earlier leader can write any more.
     const node = await session.read(paths.counters)
-    if (node === undefined) throw new MqError('data_directory_invalid', `the registry lacks ${paths.counters}`)
+    if (node === undefined)
+      throw new MqError('data_directory_invalid', `the registry lacks ${paths.counters}`)
     const { leader, write, ...counters } = decodeValue(countersValue, paths.counters, node)
     assert(leader <= epoch && write >= 0, 'the counters were written by an earlier leader')
     return new Leadership(options, { clusterId, epoch, counters, countersVersion: node.version })
@@ -121,10 +122,14 @@ export class Leadership {
     const { outcome, tried } = await commitUntilKnown(this.#options, ops)
     if (outcome.kind === 'applied') return
     if (outcome.kind === 'unknown' || (outcome.index === 0 && tried > 1)) {
-      throw this.depose(new MqError('registry_unavailable', 'the registry does not say whether a write was made'))
+      throw this.depose(
+        new MqError('registry_unavailable', 'the registry does not say whether a write was made'),
+      )
     }
     if (outcome.index === 0) {
-      throw this.depose(new MqError('not_coordinator', `another coordinator leads since epoch ${this.epoch}`))
+      throw this.depose(
+        new MqError('not_coordinator', `another coordinator leads since epoch ${this.epoch}`),
+      )
     }
     if (tried > 1 && (await this.#wasApplied(value))) return
     const op = ops[outcome.index]
@@ -138,7 +143,11 @@ export class Leadership {
       const node = await this.#options.session.read(paths.counters)
       return node?.version === this.#countersVersion + 1 && sameBytes(node.value, value)
     } catch (cause) {
-      throw this.depose(new MqError('registry_unavailable', 'the registry does not say whether a write was made', { cause }))
+      throw this.depose(
+        new MqError('registry_unavailable', 'the registry does not say whether a write was made', {
+          cause,
+        }),
+      )
     }
   }
 
@@ -183,9 +192,21 @@ async function openCluster({ session, clock, random }: LeadershipOptions): Promi
     const found = await session.read(paths.cluster)
     if (found !== undefined) return readCluster(found)
     await session.commit([
-      { kind: 'create', path: paths.cluster, value: encodeValue({ format: layoutFormat, clusterId }) },
-      { kind: 'create', path: paths.leader, value: encodeValue({ coordinator: 'none', term: 'none' }) },
-      { kind: 'create', path: paths.counters, value: encodeValue({ leader: 1, write: 0, ...counters }) },
+      {
+        kind: 'create',
+        path: paths.cluster,
+        value: encodeValue({ format: layoutFormat, clusterId }),
+      },
+      {
+        kind: 'create',
+        path: paths.leader,
+        value: encodeValue({ coordinator: 'none', term: 'none' }),
+      },
+      {
+        kind: 'create',
+        path: paths.counters,
+        value: encodeValue({ leader: 1, write: 0, ...counters }),
+      },
       { kind: 'create', path: paths.brokers, value: new Uint8Array(0) },
       { kind: 'create', path: paths.topics, value: new Uint8Array(0) },
     ])
@@ -196,24 +217,39 @@ async function openCluster({ session, clock, random }: LeadershipOptions): Promi
 function readCluster(node: RegistryNode): string {
   const { format, clusterId } = decodeValue(clusterValue, paths.cluster, node)
   if (format <= layoutFormat) return clusterId
-  throw new MqError('newer_format', `the registry has layout ${format}, this version knows up to ${layoutFormat}`, {
-    facts: { found: format, known: layoutFormat },
-  })
+  throw new MqError(
+    'newer_format',
+    `the registry has layout ${format}, this version knows up to ${layoutFormat}`,
+    {
+      facts: { found: format, known: layoutFormat },
+    },
+  )
 }
 
 /** @returns the epoch: the version of `/leader` that is ours */
-async function becomeLeader({ session, clock, random, coordinator }: LeadershipOptions): Promise<number> {
+async function becomeLeader({
+  session,
+  clock,
+  random,
+  coordinator,
+}: LeadershipOptions): Promise<number> {
   const value = { coordinator, term: hex(random.fill(new Uint8Array(16))) }
   for (let tried = 0; tried < tries; tried += 1) {
     if (tried > 0) await sleep(clock, firstPauseMs * tried)
     const node = await session.read(paths.leader)
-    if (node === undefined) throw new MqError('data_directory_invalid', `the registry lacks ${paths.leader}`)
+    if (node === undefined)
+      throw new MqError('data_directory_invalid', `the registry lacks ${paths.leader}`)
     if (decodeValue(leaderValue, paths.leader, node).term === value.term) return node.version
     const { version } = node
-    const outcome = await session.commit([{ kind: 'set', path: paths.leader, value: encodeValue(value), version }])
+    const outcome = await session.commit([
+      { kind: 'set', path: paths.leader, value: encodeValue(value), version },
+    ])
     if (outcome.kind === 'applied') return version + 1
   }
-  throw new MqError('registry_unavailable', 'the registry did not let this coordinator take the lead')
+  throw new MqError(
+    'registry_unavailable',
+    'the registry did not let this coordinator take the lead',
+  )
 }
 
 function hex(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@ import { assert } from '@popmq/kit'
 /**
  * The registry: a small tree of nodes, each a value with a version, that outlives every coordinator. Implementations:
  * `memory` for tests and simulation, `embedded` for one machine, `zookeeper` for many. One contract suite
- * (`testing/registry-contract.ts`) passes on all of them.
+ * (`registry/testing/registry-contract.ts`) passes on all of them.
  *
  * A path is `/` (the root, always there) or `/name/name…`; a name is 1 to 255 of A-Z a-z 0-9 . _ - and starts with a
  * letter, a digit or `_`. A version is 1 when a node is made and grows by 1 with each set; a node removed and made
@@ -56,8 +56,18 @@ export type RegistryOp =
   /** Holds when the node is there with this version. */
   | { readonly kind: 'check'; readonly path: string; readonly version?: number }
   /** Makes a node with version 1; its parent must be there. */
-  | { readonly kind: 'create'; readonly path: string; readonly value: Uint8Array; readonly ephemeral?: boolean }
-  | { readonly kind: 'set'; readonly path: string; readonly value: Uint8Array; readonly version?: number }
+  | {
+      readonly kind: 'create'
+      readonly path: string
+      readonly value: Uint8Array
+      readonly ephemeral?: boolean
+    }
+  | {
+      readonly kind: 'set'
+      readonly path: string
+      readonly value: Uint8Array
+      readonly version?: number
+    }
   | { readonly kind: 'remove'; readonly path: string; readonly version?: number }
 
 /**
@@ -100,7 +110,10 @@ export function checkOps(ops: readonly RegistryOp[]): void {
     commitBytes += op.value.length
     values += 1
   }
-  assert(values <= 1 || commitBytes <= registryLimits.commitBytes, 'a registry commit has at most 256 KiB')
+  assert(
+    values <= 1 || commitBytes <= registryLimits.commitBytes,
+    'a registry commit has at most 256 KiB',
+  )
 }
 
 /** `/a/b` → `/a`; `/a` → `/`. */

@@ -79,7 +79,11 @@ export function decodeValue<T>(check: Check<T>, path: string, { value }: Registr
   try {
     return check(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(value)), '')
   } catch (cause) {
-    throw new MqError('data_directory_invalid', `the registry holds at ${path} what this version cannot read`, { cause })
+    throw new MqError(
+      'data_directory_invalid',
+      `the registry holds at ${path} what this version cannot read`,
+      { cause },
+    )
   }
 }
 
@@ -93,7 +97,8 @@ export async function readChildren<T>(
   for (const name of (await session.children(folder)) ?? []) {
     const path = `${folder}/${name}`
     const node = await session.read(path)
-    if (node !== undefined) values.push({ value: decodeValue(check, path, node), version: node.version })
+    if (node !== undefined)
+      values.push({ value: decodeValue(check, path, node), version: node.version })
   }
   return values
 }

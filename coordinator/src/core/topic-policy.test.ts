@@ -14,10 +14,26 @@ void test('without keys a topic has the defaults', () => {
 })
 
 void test('times and sizes are read with their units', () => {
-  const times: [string, number][] = [['0', 0], ['200ms', 200], ['5s', 5_000], ['2m', 120_000], ['72h', 259_200_000], ['14d', 1_209_600_000]]
-  for (const [written, ms] of times) assert.equal(topicPolicyOf({ retention: written }).retentionMs, ms)
-  const sizes: [string, number][] = [['0', 0], ['8388608', 8_388_608], ['64KiB', 65_536], ['8MiB', 8_388_608], ['1GiB', 2 ** 30], ['2TiB', 2 ** 41]]
-  for (const [written, bytes] of sizes) assert.equal(topicPolicyOf({ maxBytes: written }).maxBytes, bytes)
+  const times: [string, number][] = [
+    ['0', 0],
+    ['200ms', 200],
+    ['5s', 5_000],
+    ['2m', 120_000],
+    ['72h', 259_200_000],
+    ['14d', 1_209_600_000],
+  ]
+  for (const [written, ms] of times)
+    assert.equal(topicPolicyOf({ retention: written }).retentionMs, ms)
+  const sizes: [string, number][] = [
+    ['0', 0],
+    ['8388608', 8_388_608],
+    ['64KiB', 65_536],
+    ['8MiB', 8_388_608],
+    ['1GiB', 2 ** 30],
+    ['2TiB', 2 ** 41],
+  ]
+  for (const [written, bytes] of sizes)
+    assert.equal(topicPolicyOf({ maxBytes: written }).maxBytes, bytes)
 })
 
 void test('keys change what they name and nothing else', () => {
@@ -29,11 +45,15 @@ void test('keys change what they name and nothing else', () => {
 void test('an unknown key is refused with the name of the nearest one', () => {
   assert.throws(
     () => topicPolicyOf({ retension: '1h' }),
-    (error: unknown) => isMqError(error, 'invalid_config') && /did you mean retention\?/.test(error.message),
+    (error: unknown) =>
+      isMqError(error, 'invalid_config') && /did you mean retention\?/.test(error.message),
   )
   for (const key of ['zzzzzzzzz', '__proto__', 'constructor', 'toString']) {
     const config = Object.fromEntries([[key, '1']])
-    assert.throws(() => topicPolicyOf(config), (error: unknown) => isMqError(error, 'invalid_config'))
+    assert.throws(
+      () => topicPolicyOf(config),
+      (error: unknown) => isMqError(error, 'invalid_config'),
+    )
   }
 })
 
@@ -47,7 +67,8 @@ void test('a value that is none, or out of range, is refused and the key is name
   }
   for (const [key, values] of Object.entries(bad)) {
     for (const value of values) {
-      const named = (error: unknown): boolean => isMqError(error, 'invalid_config') && (error as MqError).what.startsWith(`${key}=`)
+      const named = (error: unknown): boolean =>
+        isMqError(error, 'invalid_config') && (error as MqError).what.startsWith(`${key}=`)
       assert.throws(() => topicPolicyOf({ [key]: value }), named, `${key}=${value}`)
     }
   }

@@ -19,7 +19,9 @@ export const defaultPolicy: TopicPolicy = Object.freeze({
 
 const keys: Readonly<Record<string, (value: string, key: string) => Partial<TopicPolicy>>> = {
   retention: (value, key) => ({ retentionMs: duration(value, key, Number.MAX_SAFE_INTEGER) }),
-  maxBytes: (value, key) => ({ maxBytes: size(value, key, { least: 0, most: Number.MAX_SAFE_INTEGER }) }),
+  maxBytes: (value, key) => ({
+    maxBytes: size(value, key, { least: 0, most: Number.MAX_SAFE_INTEGER }),
+  }),
   maxMessageBytes: (value, key) => ({
     maxMessageBytes: size(value, key, { least: 1, most: limits.mostMessageBytes }),
   }),
@@ -50,13 +52,20 @@ function unknownKey(key: string): MqError {
   })
 }
 
-const msPerUnit: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const msPerUnit: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
 function duration(value: string, key: string, most: number): number {
   const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(value)
   const unit = msPerUnit[match?.[2] ?? '']
   const ms = value === '0' ? 0 : unit === undefined ? Number.NaN : Number(match?.[1]) * unit
-  if (Number.isNaN(ms)) throw invalid(key, value, 'is not a time: write 200ms, 5s, 2m, 72h, 14d or 0')
+  if (Number.isNaN(ms))
+    throw invalid(key, value, 'is not a time: write 200ms, 5s, 2m, 72h, 14d or 0')
   if (ms > most) throw invalid(key, value, `is more than ${most} ms`)
   return ms
 }
@@ -69,10 +78,15 @@ const bytesPerUnit: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 }
 
-function size(value: string, key: string, { least, most }: { least: number; most: number }): number {
+function size(
+  value: string,
+  key: string,
+  { least, most }: { least: number; most: number },
+): number {
   const match = /^(\d{1,16})(KiB|MiB|GiB|TiB|)$/.exec(value)
   const unit = match === null ? undefined : bytesPerUnit[match[2] ?? '']
-  if (unit === undefined) throw invalid(key, value, 'is not a size: write 8388608, 64KiB, 8MiB, 1GiB or 1TiB')
+  if (unit === undefined)
+    throw invalid(key, value, 'is not a size: write 8388608, 64KiB, 8MiB, 1GiB or 1TiB')
   const bytes = Number(match?.[1]) * unit
   if (bytes < least || bytes > most) throw invalid(key, value, `must be ${least} to ${most} bytes`)
   return bytes
@@ -80,7 +94,12 @@ function size(value: string, key: string, { least, most }: { least: number; most
 
 function replicas(value: string, key: string): number {
   if (!/^[1-7]$/.test(value)) throw invalid(key, value, 'must be a whole number from 1 to 7')
-  if (value !== '1') throw invalid(key, value, 'is not possible: replication is not available in this version, use 1')
+  if (value !== '1')
+    throw invalid(
+      key,
+      value,
+      'is not possible: replication is not available in this version, use 1',
+    )
   return 1
 }
 

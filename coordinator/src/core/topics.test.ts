@@ -6,7 +6,10 @@ import type { Counters } from './registry-values.ts'
 import { type TopicChange, Topics } from './topics.ts'
 
 const none: Counters = { topicId: 0, setId: 0, epoch: 0, producerId: 0, version: 0 }
-const sets = [{ id: 1, load: 0 }, { id: 2, load: 0 }]
+const sets = [
+  { id: 1, load: 0 },
+  { id: 2, load: 0 },
+]
 
 /** Topics whose writes all succeed at once. */
 class Written {
@@ -14,13 +17,19 @@ class Written {
   counters = none
 
   create(name: string, partitions = 2): TopicChange {
-    const change = this.topics.prepareCreate({ name, partitions }, { counters: this.counters, sets, nowMs: 7 })
+    const change = this.topics.prepareCreate(
+      { name, partitions },
+      { counters: this.counters, sets, nowMs: 7 },
+    )
     this.#count(change)
     this.topics.created(change)
     return change
   }
 
-  set(name: string, request: { partitions?: number; config?: Record<string, string> }): TopicChange {
+  set(
+    name: string,
+    request: { partitions?: number; config?: Record<string, string> },
+  ): TopicChange {
     const change = this.topics.prepareSet({ name, ...request }, { counters: this.counters, sets })
     this.#count(change)
     this.topics.changed(change)
@@ -45,8 +54,24 @@ function refused(name: MqError['name'], pattern: RegExp): (error: unknown) => bo
 
 void test('a name that a user may not give is refused', () => {
   const written = new Written()
-  const bad = ['', '..', '../x', 'a/b', '%2e%2e', 'x'.repeat(128), '%RETRY%g', 'é', '<img src=x onerror=1>', '=cmd()', '\u001b[31m', 'a\nb', '-a', '.a']
-  for (const name of bad) assert.throws(() => written.create(name), refused('invalid_name', /topic name/), name)
+  const bad = [
+    '',
+    '..',
+    '../x',
+    'a/b',
+    '%2e%2e',
+    'x'.repeat(128),
+    '%RETRY%g',
+    'é',
+    '<img src=x onerror=1>',
+    '=cmd()',
+    '\u001b[31m',
+    'a\nb',
+    '-a',
+    '.a',
+  ]
+  for (const name of bad)
+    assert.throws(() => written.create(name), refused('invalid_name', /topic name/), name)
   assert.throws(() => written.create('_audit'), refused('invalid_name', /begins with _/))
   assert.equal(written.topics.size, 0)
   written.create('CON')
@@ -56,7 +81,10 @@ void test('a name is taken once, in whatever letters', () => {
   const written = new Written()
   written.create('Orders')
   assert.throws(() => written.create('Orders'), refused('topic_exists', /^topic "Orders" exists$/))
-  assert.throws(() => written.create('orders'), refused('topic_exists', /more than capital letters/))
+  assert.throws(
+    () => written.create('orders'),
+    refused('topic_exists', /more than capital letters/),
+  )
   assert.throws(() => written.remove('orders'), refused('topic_not_found', /there is "Orders"/))
 })
 
@@ -64,7 +92,10 @@ void test('a topic shows in routes when it is settled, and busy until then', () 
   const all = new Written()
   const created = all.create('a')
   assert.deepEqual(all.topics.shown(), [])
-  assert.throws(() => all.set('a', { config: { retention: '1h' } }), refused('topic_busy', /not reached all brokers/))
+  assert.throws(
+    () => all.set('a', { config: { retention: '1h' } }),
+    refused('topic_busy', /not reached all brokers/),
+  )
   assert.throws(() => all.remove('a'), refused('topic_busy', /not reached all brokers/))
   all.topics.settle(created)
   assert.deepEqual(all.topics.shown(['a', 'A', 'b', 'a']), [created.info])
@@ -82,7 +113,10 @@ void test('partitions are added behind the others, never taken away', () => {
   assert.deepEqual(changed.info.sets.slice(0, 3), created.info.sets)
   assert.equal(changed.info.sets.length, 6)
   written.topics.settle(changed)
-  assert.throws(() => written.set('a', { partitions: 5 }), refused('invalid_config', /added, not removed/))
+  assert.throws(
+    () => written.set('a', { partitions: 5 }),
+    refused('invalid_config', /added, not removed/),
+  )
 })
 
 void test('a topic made again under its name is another topic', () => {
@@ -93,31 +127,51 @@ void test('a topic made again under its name is another topic', () => {
   const second = written.create('a')
   assert.equal(second.info.id, first.info.id + 1)
   written.topics.settle(first)
-  assert.deepEqual(written.topics.shown(), [], 'the change of the first incarnation does not settle the second')
+  assert.deepEqual(
+    written.topics.shown(),
+    [],
+    'the change of the first incarnation does not settle the second',
+  )
 })
 
 void test('without a set there is nowhere to put a topic', () => {
   const topics = new Topics()
-  const create = (): unknown => topics.prepareCreate({ name: 'a', partitions: 1 }, { counters: none, sets: [], nowMs: 0 })
+  const create = (): unknown =>
+    topics.prepareCreate({ name: 'a', partitions: 1 }, { counters: none, sets: [], nowMs: 0 })
   assert.throws(create, refused('no_brokers', /no broker/))
 })
 
 void test('whatever is done, ids and versions only grow, and a set hears of every change of its topics', () => {
-  const step = fc.record({ kind: fc.constantFrom('create', 'set', 'remove'), name: fc.constantFrom('a', 'b', 'c'), partitions: fc.integer({ min: 1, max: 4 }) })
+  const step = fc.record({
+    kind: fc.constantFrom('create', 'set', 'remove'),
+    name: fc.constantFrom('a', 'b', 'c'),
+    partitions: fc.integer({ min: 1, max: 4 }),
+  })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
       const written = new Written()
       const ids = new Set<number>()
       for (const { kind, name, partitions } of steps) {
-        const before = { version: written.counters.version, ofSet: [1, 2].map((set) => JSON.stringify(written.topics.ofSet(set))) }
+        const before = {
+          version: written.counters.version,
+          ofSet: [1, 2].map((set) => JSON.stringify(written.topics.ofSet(set))),
+        }
         try {
-          const change = kind === 'create' ? written.create(name, partitions) : kind === 'set' ? written.set(name, { partitions }) : written.remove(name)
+          const change =
+            kind === 'create'
+              ? written.create(name, partitions)
+              : kind === 'set'
+                ? written.set(name, { partitions })
+                : written.remove(name)
           assert.equal(change.version, before.version + 1)
           if (kind === 'create') assert.ok(!ids.has(change.info.id))
           ids.add(change.info.id)
           written.topics.settle(change)
         } catch (error) {
-          assert.ok(['topic_exists', 'topic_not_found', 'invalid_config'].includes(asMqError(error).name), String(error))
+          assert.ok(
+            ['topic_exists', 'topic_not_found', 'invalid_config'].includes(asMqError(error).name),
+            String(error),
+          )
         }
         for (const [index, was] of before.ofSet.entries()) {
           if (JSON.stringify(written.topics.ofSet(index + 1)) === was) continue
@@ -131,10 +185,25 @@ void test('whatever is done, ids and versions only grow, and a set hears of ever
 
 void test('what was read from the registry counts as changed for every earlier version', () => {
   const topics = new Topics()
-  topics.restore({ name: 'a', id: 3 as never, sets: [1], policy: { retentionMs: 0, maxBytes: 0, maxMessageBytes: 1, dedupWindowMs: 0, replicas: 1 }, createdAt: 0 }, 4)
+  topics.restore(
+    {
+      name: 'a',
+      id: 3 as never,
+      sets: [1],
+      policy: { retentionMs: 0, maxBytes: 0, maxMessageBytes: 1, dedupWindowMs: 0, replicas: 1 },
+      createdAt: 0,
+    },
+    4,
+  )
   topics.restored(9)
   assert.ok(topics.changedSince(1, 8) && topics.changedSince(2, 0))
   assert.ok(!topics.changedSince(1, 9))
-  const change = topics.prepareSet({ name: 'a', config: { retention: '1h' } }, { counters: { ...none, version: 9 }, sets })
-  assert.deepEqual(change.ops.map((op) => [op.kind, op.path, 'version' in op && op.version]), [['set', '/topics/a', 4]])
+  const change = topics.prepareSet(
+    { name: 'a', config: { retention: '1h' } },
+    { counters: { ...none, version: 9 }, sets },
+  )
+  assert.deepEqual(
+    change.ops.map((op) => [op.kind, op.path, 'version' in op && op.version]),
+    [['set', '/topics/a', 4]],
+  )
 })

@@ -70,8 +70,12 @@ export class Topics {
   /** What routes show, by name; without `names` all. */
   shown(names?: Iterable<string>): TopicInfo[] {
     const topics =
-      names === undefined ? this.#byKey.values() : Array.from(new Set(names), (name) => this.#find(name))
-    return [...topics].flatMap((topic) => topic?.shown ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      names === undefined
+        ? this.#byKey.values()
+        : Array.from(new Set(names), (name) => this.#find(name))
+    return [...topics]
+      .flatMap((topic) => topic?.shown ?? [])
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /** Topics with a partition on this set, by id. */
@@ -112,10 +116,7 @@ export class Topics {
     }
   }
 
-  /**
-   * @returns the topic as it is when the request changes nothing
-   * @throws MqError `topic_not_found`, `topic_busy`, `invalid_config`, `no_brokers`
-   */
+  /** @throws MqError `topic_not_found`, `topic_busy`, `invalid_config`, `no_brokers` */
   prepareSet(
     request: RequestOf<typeof topicSet>,
     { counters, sets }: { counters: Counters; sets: readonly Candidate[] },
@@ -196,9 +197,13 @@ export class Topics {
     const topic = this.#find(name)
     if (topic === undefined) throw notFound(name, this.#byKey.get(keyOf(name))?.info.name)
     if (this.#settling.has(topic)) {
-      throw new MqError('topic_busy', `a change of topic ${quoted(name)} has not reached all brokers yet`, {
-        retryAfterMs: 200,
-      })
+      throw new MqError(
+        'topic_busy',
+        `a change of topic ${quoted(name)} has not reached all brokers yet`,
+        {
+          retryAfterMs: 200,
+        },
+      )
     }
     return topic
   }
@@ -220,7 +225,10 @@ function keyOf(name: string): string {
 
 function checkTopicName(name: string): string {
   if (!isSystemName(name)) return checkName('topic', name)
-  throw new MqError('invalid_name', `topic name ${quoted(name)} begins with _: such names are the system's`)
+  throw new MqError(
+    'invalid_name',
+    `topic name ${quoted(name)} begins with _: such names are the system's`,
+  )
 }
 
 function notFound(name: string, twin: string | undefined): MqError {
@@ -229,5 +237,7 @@ function notFound(name: string, twin: string | undefined): MqError {
 }
 
 function noBrokers(): MqError {
-  return new MqError('no_brokers', 'no broker has a session with the coordinator', { retryAfterMs: 500 })
+  return new MqError('no_brokers', 'no broker has a session with the coordinator', {
+    retryAfterMs: 500,
+  })
 }

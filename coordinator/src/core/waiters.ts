@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@popmq/kit'
+import type { Clock } from '@popmq/kit'
 
 export interface Wait {
   /** How long at most, in ms. */
@@ -31,17 +31,16 @@ export class Waiters {
     if (isReady()) return Promise.resolve(true)
     if (this.#isClosed) return Promise.resolve(false)
     return new Promise((resolve) => {
-      let timer: Timer | undefined
       const waiter: Waiter = {
         isReady,
         end: (ready) => {
-          timer?.cancel()
+          timer.cancel()
           this.#waiting.delete(waiter)
           resolve(ready)
         },
       }
+      const timer = this.#clock.after(withinMs, () => waiter.end(isReady()))
       this.#waiting.add(waiter)
-      timer = this.#clock.after(withinMs, () => waiter.end(isReady()))
       onGone?.(() => waiter.end(isReady()))
     })
   }

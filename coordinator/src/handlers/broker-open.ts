@@ -52,12 +52,19 @@ function refuseOtherData(
   { counters, clusterId }: { counters: Counters; clusterId: string },
 ): void {
   if (ofData !== undefined && ofData !== clusterId) {
-    throw new MqError('foreign_cluster', `the broker's data belongs to cluster ${ofData}, this is ${clusterId}`)
+    throw new MqError(
+      'foreign_cluster',
+      `the broker's data belongs to cluster ${ofData}, this is ${clusterId}`,
+    )
   }
   const behind = (what: string, seen: number, given: number): MqError =>
-    new MqError('registry_behind', `the broker has seen ${what} ${seen}, the registry has given ${given}`, {
-      facts: { seen, given },
-    })
+    new MqError(
+      'registry_behind',
+      `the broker has seen ${what} ${seen}, the registry has given ${given}`,
+      {
+        facts: { seen, given },
+      },
+    )
   if (highestTopicId > counters.topicId) throw behind('topic id', highestTopicId, counters.topicId)
   if (highestEpoch > counters.epoch) throw behind('epoch', highestEpoch, counters.epoch)
 }

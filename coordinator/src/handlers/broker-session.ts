@@ -21,7 +21,8 @@ export async function handleBrokerSession(
   const contact = { nowMs: cluster.nowMs, connection: context.connection.id }
   brokers.renew({ id, epoch, appliedVersion }, contact)
   cluster.sessionsChanged()
-  const isNews = (): boolean => cluster.version !== appliedVersion || brokers.record(id)?.epoch !== epoch
+  const isNews = (): boolean =>
+    cluster.version !== appliedVersion || brokers.record(id)?.epoch !== epoch
   await waiters.until(isNews, {
     withinMs: Math.min(waitMs, cluster.sessionMs / 3),
     onGone: (end) => context.onClosed(end),
@@ -30,7 +31,8 @@ export async function handleBrokerSession(
   brokers.checkEpoch(id, epoch)
   const { setId } = present(brokers.record(id), 'a broker whose epoch was checked is known')
   const { version } = cluster
-  if (!topics.changedSince(setId, appliedVersion) && appliedVersion <= version) return { reply: { version } }
+  if (!topics.changedSince(setId, appliedVersion) && appliedVersion <= version)
+    return { reply: { version } }
   return { reply: { version, topics: topics.ofSet(setId) } }
 }
 

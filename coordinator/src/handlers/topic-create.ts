@@ -5,8 +5,8 @@ import type { Cluster } from '../core/cluster.ts'
 
 /**
  * Makes a topic and answers when every broker with a session knows it.
- * @throws MqError `invalid_name`, `topic_exists`, `invalid_config`, `no_brokers`; `timed_out`, `shutting_down` and
- * `registry_unavailable` when it may have been made
+ * @throws MqError `invalid_name`, `topic_exists`, `invalid_config`, `no_brokers`; `timed_out` when it is made but not
+ * applied everywhere, `registry_unavailable` when it may have been made
  */
 export async function handleTopicCreate(
   request: RequestOf<typeof topicCreate>,

@@ -4,8 +4,8 @@ import type { Cluster } from '../core/cluster.ts'
 
 /**
  * Removes a topic and answers when no broker with a session takes or gives its messages any longer.
- * @throws MqError `topic_not_found`, `topic_busy`; `timed_out`, `shutting_down` and `registry_unavailable` when it may
- * be gone
+ * @throws MqError `topic_not_found`, `topic_busy`; `timed_out` when it is gone but not everywhere,
+ * `registry_unavailable` when it may be gone
  */
 export async function handleTopicDelete(
   { name }: RequestOf<typeof topicDelete>,

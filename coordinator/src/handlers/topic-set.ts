@@ -4,8 +4,8 @@ import type { Cluster } from '../core/cluster.ts'
 
 /**
  * Changes keys of a topic, adds partitions, or both, and answers when every broker with a session acts on it.
- * @throws MqError `topic_not_found`, `topic_busy`, `invalid_config`, `no_brokers`; `timed_out`, `shutting_down` and
- * `registry_unavailable` when it may have been done
+ * @throws MqError `topic_not_found`, `topic_busy`, `invalid_config`, `no_brokers`; `timed_out` when it is done but
+ * not applied everywhere, `registry_unavailable` when it may have been done
  */
 export async function handleTopicSet(
   request: RequestOf<typeof topicSet>,

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Storage } from '@popmq/kit'
-import { enumerateCrashPoints, MemoryStorage, randomLatency, Scheduler, SeededRandom } from '@popmq/kit/testing'
+import {
+  enumerateCrashPoints,
+  MemoryStorage,
+  randomLatency,
+  Scheduler,
+  SeededRandom,
+} from '@popmq/kit/testing'
 import { isMqError, type MqError } from '@popmq/protocol'
 import type { RegistryOp, RegistrySession } from '../core/registry-port.ts'
-import { registryContract } from '../testing/registry-contract.ts'
+import { registryContract } from './testing/registry-contract.ts'
 import { EmbeddedRegistry } from './embedded-registry.ts'
 
 registryContract('embedded', async () => {
@@ -76,13 +82,18 @@ void test('what was answered or read is there after a crash at every point, and 
         note(number + 1)
         note(await lastWrite(reader))
       }
-      await session.commit([{ kind: 'create', path: '/all/mine', value: bytes(''), ephemeral: true }])
+      await session.commit([
+        { kind: 'create', path: '/all/mine', value: bytes(''), ephemeral: true },
+      ])
       await session.close()
       await registry.close()
     },
     async (storage, { notes }) => {
       const { registry, last } = await reopened(storage)
-      assert.ok(last >= Math.max(-1, ...notes), `write ${last} is the last there, ${notes.at(-1)} was promised`)
+      assert.ok(
+        last >= Math.max(-1, ...notes),
+        `write ${last} is the last there, ${notes.at(-1)} was promised`,
+      )
       const session = await registry.openSession(unexpected)
       if (last >= 0) assert.deepEqual(await session.commit(write(last + 1)), { kind: 'applied' })
       await registry.close()
@@ -98,7 +109,10 @@ void test('a crash in the middle of a recovery loses nothing either', async () =
   const before = new MemoryStorage()
   const session = await begin(await open(before))
   for (let number = 1; number <= 5; number += 1) await session.commit(write(number))
-  const files = (await before.list('')).map(({ name }) => ({ name, content: before.peek(name) ?? bytes('') }))
+  const files = (await before.list('')).map(({ name }) => ({
+    name,
+    content: before.peek(name) ?? bytes(''),
+  }))
   await enumerateCrashPoints<number>(
     async (storage) => {
       for (const { name, content } of files) storage.plant(name, content)
@@ -170,7 +184,10 @@ void test('a torn tail is cut, a journal or snapshot that is gone is refused', a
   for (const left of ['snapshot', 'journal-0000000001']) {
     const partial = new MemoryStorage()
     partial.plant(left, storage.peek(left) ?? bytes(''))
-    await assert.rejects(open(partial), (error: unknown) => isMqError(error, 'damaged_log') && /missing/.test(error.message))
+    await assert.rejects(
+      open(partial),
+      (error: unknown) => isMqError(error, 'damaged_log') && /missing/.test(error.message),
+    )
   }
 })
 
@@ -180,7 +197,10 @@ void test('a file of a later format is refused by name', async () => {
   const snapshot = storage.peek('snapshot') ?? bytes('')
   snapshot[4] = 2
   storage.plant('snapshot', snapshot)
-  await assert.rejects(open(storage), (error: unknown) => isMqError(error, 'newer_format') && /snapshot/.test(error.message))
+  await assert.rejects(
+    open(storage),
+    (error: unknown) => isMqError(error, 'newer_format') && /snapshot/.test(error.message),
+  )
 })
 
 void test('a failed sync ends it: nothing is answered as done, every session is lost, once', async () => {
@@ -195,9 +215,15 @@ void test('a failed sync ends it: nothing is answered as done, every session is 
     session.commit([{ kind: 'create', path: '/b', value: bytes('') }]),
   ])
   assert.deepEqual(outcomes, [{ kind: 'unknown' }, { kind: 'unknown' }])
-  assert.deepEqual(await session.commit([{ kind: 'create', path: '/c', value: bytes('') }]), { kind: 'unknown' })
-  await assert.rejects(session.read('/a'), (error: unknown) => isMqError(error, 'registry_unavailable'))
-  await assert.rejects(registry.openSession(unexpected), (error: unknown) => isMqError(error, 'registry_unavailable'))
+  assert.deepEqual(await session.commit([{ kind: 'create', path: '/c', value: bytes('') }]), {
+    kind: 'unknown',
+  })
+  await assert.rejects(session.read('/a'), (error: unknown) =>
+    isMqError(error, 'registry_unavailable'),
+  )
+  await assert.rejects(registry.openSession(unexpected), (error: unknown) =>
+    isMqError(error, 'registry_unavailable'),
+  )
   assert.deepEqual([lost, fatal.map(({ name }) => name)], [1, ['disk_failed']])
   await registry.close()
 })
@@ -232,7 +258,10 @@ void test('a commit that a full disk refused does not come back after a crash', 
     storage.failNext('write', { short: batchBytes / 2 + 1 })
     storage.failNext('write', 'full')
     const refused = await Promise.allSettled([session.commit(write(1)), session.commit(write(2))])
-    assert.deepEqual(refused.map(({ status }) => status), ['rejected', 'rejected'])
+    assert.deepEqual(
+      refused.map(({ status }) => status),
+      ['rejected', 'rejected'],
+    )
     assert.equal((await reopened(storage.crash({ mode }))).last, 0)
   }
 })
@@ -256,6 +285,9 @@ void test('ephemeral nodes do not outlive the process', async () => {
   const registry = await open(storage.crash({ mode: 'keep' }))
   const next = await registry.openSession(unexpected)
   assert.deepEqual(await next.children('/'), [])
-  assert.deepEqual(await next.commit([{ kind: 'create', path: '/mine', value: bytes(''), ephemeral: true }]), { kind: 'applied' })
+  assert.deepEqual(
+    await next.commit([{ kind: 'create', path: '/mine', value: bytes(''), ephemeral: true }]),
+    { kind: 'applied' },
+  )
   await registry.close()
 })

@@ -123,7 +123,8 @@ export class EmbeddedRegistry implements Registry {
   async #takeSnapshot(): Promise<void> {
     const taken = await this.#attempt(() => this.#files.startGeneration(this.#durable))
     // Without room the journal goes on; trying again costs a whole snapshot, so not at once.
-    this.#nextSnapshotBytes = taken === 'full' ? this.#files.journalBytes * 2 : this.#snapshotAfterBytes
+    this.#nextSnapshotBytes =
+      taken === 'full' ? this.#files.journalBytes * 2 : this.#snapshotAfterBytes
   }
 
   async #writeBatch(batch: readonly Waiting[]): Promise<void> {
@@ -140,25 +141,31 @@ export class EmbeddedRegistry implements Registry {
     const entries = tried
       .filter(({ entry, outcome }) => outcome.kind === 'applied' && changes(entry.ops))
       .map(({ entry }) => entry)
-    const written = entries.length === 0 ? 'done' : await this.#attempt(() => this.#files.append(entries))
+    const written =
+      entries.length === 0 ? 'done' : await this.#attempt(() => this.#files.append(entries))
     if (written === 'failed') return answerUnknown(batch)
     if (written === 'full') return this.#refuseFull(batch)
     this.#carryOut(entries)
     for (const session of ended) this.#ended.delete(session)
-    for (const [index, { outcome }] of tried.slice(removals.length).entries()) batch[index]?.answer(outcome)
+    for (const [index, { outcome }] of tried.slice(removals.length).entries())
+      batch[index]?.answer(outcome)
   }
 
   #carryOut(entries: readonly JournalEntry[]): void {
     for (const { ops, session } of entries) {
       const outcome = this.#durable.commit(ops, session)
-      assert(outcome.kind === 'applied', 'what was carried out on the staged tree can be on the durable one')
+      assert(
+        outcome.kind === 'applied',
+        'what was carried out on the staged tree can be on the durable one',
+      )
       this.#sessions.changed(touchedPaths(ops))
     }
   }
 
   #refuseFull(batch: readonly Waiting[]): void {
     this.#staged = copyOf(this.#durable)
-    for (const { fail } of batch) fail(new MqError('disk_full', 'the disk of the registry has no room'))
+    for (const { fail } of batch)
+      fail(new MqError('disk_full', 'the disk of the registry has no room'))
   }
 
   async #attempt(write: () => Promise<void>): Promise<'done' | 'full' | 'failed'> {

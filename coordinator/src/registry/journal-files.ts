@@ -1,4 +1,11 @@
-import { assert, readWhole, replaceFile, type Storage, type StorageFile, writeAll } from '@popmq/kit'
+import {
+  assert,
+  readWhole,
+  replaceFile,
+  type Storage,
+  type StorageFile,
+  writeAll,
+} from '@popmq/kit'
 import { MqError } from '@popmq/protocol'
 import { RegistryTree } from '../core/registry-tree.ts'
 import {
@@ -13,7 +20,8 @@ import { decodeSnapshot, encodeSnapshot } from './snapshot.ts'
 
 const snapshotName = 'snapshot'
 const journalPattern = /^journal-(\d{10})$/
-const journalName = (generation: number): string => `journal-${String(generation).padStart(10, '0')}`
+const journalName = (generation: number): string =>
+  `journal-${String(generation).padStart(10, '0')}`
 
 /**
  * The files of the embedded registry: `snapshot` of generation g, and `journal-g` with what came after it. A new
@@ -101,7 +109,10 @@ export class JournalFiles {
 
   /** Proves to a recovery that everything before it was synced. Not synced itself: the next one does that. */
   async #mark(): Promise<void> {
-    const mark = encodeJournalRecord({ session: 0, ops: [] }, { position: this.#end, synced: this.#synced })
+    const mark = encodeJournalRecord(
+      { session: 0, ops: [] },
+      { position: this.#end, synced: this.#synced },
+    )
     const written = await this.#journal.write([mark], this.#end).catch(zeroWhenFull)
     if (written === mark.length) this.#end += mark.length
     else if (written > 0) await this.#journal.truncate(this.#end)
@@ -109,14 +120,19 @@ export class JournalFiles {
 
   async #removeOthers(): Promise<void> {
     for (const { name } of await this.#storage.list('')) {
-      if (journalPattern.test(name) && name !== journalName(this.#generation)) await this.#storage.remove(name)
+      if (journalPattern.test(name) && name !== journalName(this.#generation))
+        await this.#storage.remove(name)
     }
     await this.#storage.syncFolder('')
   }
 }
 
 /** Steps 1 and 2. @returns the new journal, open */
-async function startGeneration(storage: Storage, tree: RegistryTree, generation: number): Promise<StorageFile> {
+async function startGeneration(
+  storage: Storage,
+  tree: RegistryTree,
+  generation: number,
+): Promise<StorageFile> {
   const name = journalName(generation)
   await storage.remove(name)
   const journal = await storage.create(name)
@@ -138,7 +154,9 @@ async function recover(storage: Storage): Promise<{ tree: RegistryTree; generati
     snapshot === undefined
       ? { tree: new RegistryTree(), generation: 0 }
       : decodeSnapshot(snapshot, snapshotName)
-  const journals = (await storage.list('')).flatMap(({ name }) => journalPattern.exec(name)?.[1] ?? [])
+  const journals = (await storage.list('')).flatMap(
+    ({ name }) => journalPattern.exec(name)?.[1] ?? [],
+  )
   for (const generation of journals.map(Number)) {
     if (generation > found.generation) await refuseLater(storage, generation, found.generation)
   }
@@ -147,13 +165,21 @@ async function recover(storage: Storage): Promise<{ tree: RegistryTree; generati
 }
 
 /** A journal beyond the snapshot was made for the next one, which never got its name: it holds no change. */
-async function refuseLater(storage: Storage, generation: number, ofSnapshot: number): Promise<void> {
+async function refuseLater(
+  storage: Storage,
+  generation: number,
+  ofSnapshot: number,
+): Promise<void> {
   const name = journalName(generation)
   const file = await readWhole(storage, name)
   if (generation === ofSnapshot + 1 && (file?.length ?? 0) <= journalHeaderBytes) return
-  throw new MqError('damaged_log', `the registry file ${name} goes on from a snapshot that is missing`, {
-    facts: { file: name },
-  })
+  throw new MqError(
+    'damaged_log',
+    `the registry file ${name} goes on from a snapshot that is missing`,
+    {
+      facts: { file: name },
+    },
+  )
 }
 
 async function replay(
@@ -163,7 +189,9 @@ async function replay(
   const name = journalName(generation)
   const file = await readWhole(storage, name)
   if (file === undefined) {
-    throw new MqError('damaged_log', `the registry file ${name} is missing`, { facts: { file: name } })
+    throw new MqError('damaged_log', `the registry file ${name} is missing`, {
+      facts: { file: name },
+    })
   }
   const journal = decodeJournal(file, name)
   if (journal.generation !== generation) throw damaged(name, 8)

@@ -91,7 +91,10 @@ export function decodeJournal(file: Uint8Array, name: string): JournalContent {
 function decodeHeader(file: Uint8Array, name: string): number {
   const view = viewOf(file)
   if (file.length < journalHeaderBytes || view.getUint32(0, true) !== magic) {
-    throw new MqError('data_directory_invalid', `the file ${name} does not begin as a registry journal`)
+    throw new MqError(
+      'data_directory_invalid',
+      `the file ${name} does not begin as a registry journal`,
+    )
   }
   const format = view.getUint32(4, true)
   if (format > journalFormat) throw newerFormat(name, format, journalFormat)
@@ -104,8 +107,10 @@ function recordAt(file: Uint8Array, at: number): Uint8Array | undefined {
   if (at + recordHeaderBytes > file.length) return undefined
   const view = viewOf(file)
   const length = view.getUint32(at, true)
-  if (length < recordHeaderBytes || length > mostRecordBytes || at + length > file.length) return undefined
-  if (view.getUint32(at + 8, true) !== at >>> 0 || view.getUint32(at + 12, true) !== 0) return undefined
+  if (length < recordHeaderBytes || length > mostRecordBytes || at + length > file.length)
+    return undefined
+  if (view.getUint32(at + 8, true) !== at >>> 0 || view.getUint32(at + 12, true) !== 0)
+    return undefined
   const record = file.subarray(at, at + length)
   return view.getUint32(at + 4, true) === recordCrc(record) ? record : undefined
 }
@@ -137,7 +142,11 @@ function decodeEntry(record: Uint8Array, name: string): JournalEntry {
     // An op that lacks what its kind needs was never written: the record's CRC was good.
     return { session, ops: ops as readonly RegistryOp[] }
   } catch (cause) {
-    throw new MqError('data_directory_invalid', `the file ${name} holds a record that is not a change`, { cause })
+    throw new MqError(
+      'data_directory_invalid',
+      `the file ${name} holds a record that is not a change`,
+      { cause },
+    )
   }
 }
 
@@ -150,11 +159,17 @@ function viewOf(part: Uint8Array): DataView {
 }
 
 export function newerFormat(name: string, found: number, known: number): MqError {
-  return new MqError('newer_format', `the file ${name} has format ${found}, this version knows up to ${known}`, {
-    facts: { found, known },
-  })
+  return new MqError(
+    'newer_format',
+    `the file ${name} has format ${found}, this version knows up to ${known}`,
+    {
+      facts: { found, known },
+    },
+  )
 }
 
 export function damaged(name: string, at: number): MqError {
-  return new MqError('damaged_log', `the registry file ${name} is damaged at byte ${at}`, { facts: { file: name, at } })
+  return new MqError('damaged_log', `the registry file ${name} is damaged at byte ${at}`, {
+    facts: { file: name, at },
+  })
 }

@@ -75,7 +75,8 @@ export class LocalSessions {
 
   /** Tells the watchers of `paths`, soon and not from inside this call. */
   changed(paths: Iterable<string>): void {
-    for (const path of paths) for (const watch of this.#watches.get(path) ?? []) this.#tell(path, watch)
+    for (const path of paths)
+      for (const watch of this.#watches.get(path) ?? []) this.#tell(path, watch)
   }
 
   #tell(path: string, watch: Watch): void {
@@ -83,7 +84,8 @@ export class LocalSessions {
     watch.pending = true
     queueMicrotask(() => {
       watch.pending = false
-      if (this.#watches.get(path)?.has(watch) === true && this.#isOpen(watch.session)) watch.onChange()
+      if (this.#watches.get(path)?.has(watch) === true && this.#isOpen(watch.session))
+        watch.onChange()
     })
   }
 
@@ -115,7 +117,8 @@ export class LocalSessions {
   }
 
   #checkOpen(number: number): void {
-    if (!this.#isOpen(number)) throw new MqError('registry_unavailable', 'the session with the registry has ended')
+    if (!this.#isOpen(number))
+      throw new MqError('registry_unavailable', 'the session with the registry has ended')
   }
 
   async #end(number: number): Promise<void> {

@@ -37,7 +37,10 @@ export class MemoryRegistry implements Registry {
   async expire(session: RegistrySession): Promise<void> {
     const number = this.#numbers.get(session)
     if (number === undefined) return
-    await this.#sessions.lose(number, new MqError('registry_unavailable', 'the session with the registry has expired'))
+    await this.#sessions.lose(
+      number,
+      new MqError('registry_unavailable', 'the session with the registry has expired'),
+    )
   }
 
   async close(): Promise<void> {

@@ -51,10 +51,16 @@ export function encodeSnapshot(tree: RegistryTree, generation: number): Uint8Arr
 }
 
 /** @throws MqError `newer_format`, `damaged_log`, `data_directory_invalid` */
-export function decodeSnapshot(file: Uint8Array, name: string): { tree: RegistryTree; generation: number } {
+export function decodeSnapshot(
+  file: Uint8Array,
+  name: string,
+): { tree: RegistryTree; generation: number } {
   const view = viewOf(file)
   if (file.length < headerBytes || view.getUint32(0, true) !== magic) {
-    throw new MqError('data_directory_invalid', `the file ${name} does not begin as a registry snapshot`)
+    throw new MqError(
+      'data_directory_invalid',
+      `the file ${name} does not begin as a registry snapshot`,
+    )
   }
   const format = view.getUint32(4, true)
   if (format > snapshotFormat) throw newerFormat(name, format, snapshotFormat)
@@ -62,9 +68,12 @@ export function decodeSnapshot(file: Uint8Array, name: string): { tree: Registry
   if (readU64(view, 16) !== file.length) throw damaged(name, 16)
   const tree = new RegistryTree()
   try {
-    for (const node of content(decodeFields(file.subarray(headerBytes)), '').nodes) tree.restore(node)
+    for (const node of content(decodeFields(file.subarray(headerBytes)), '').nodes)
+      tree.restore(node)
   } catch (cause) {
-    throw new MqError('data_directory_invalid', `the file ${name} does not hold a registry tree`, { cause })
+    throw new MqError('data_directory_invalid', `the file ${name} does not hold a registry tree`, {
+      cause,
+    })
   }
   return { tree, generation: readU64(view, 8) }
 }

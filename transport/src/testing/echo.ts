@@ -1,9 +1,15 @@
+import assert from 'node:assert/strict'
 import type { Clock } from '@popmq/kit'
 import { exchange, object, optional, text, whole } from '@popmq/protocol'
 import { Caller } from '../caller.ts'
 import type { Channel, Transport } from '../channel.ts'
 import { loopbackTransport } from '../loopback.ts'
-import { respond, type Responder, type ResponderEvent, type ResponderOptions } from '../responder.ts'
+import {
+  respond,
+  type Responder,
+  type ResponderEvent,
+  type ResponderOptions,
+} from '../responder.ts'
 import { type Handler, route, type Routes, routes } from '../routes.ts'
 
 /** An exchange for tests: says the text and the bytes again. */
@@ -34,7 +40,10 @@ export interface EchoServer {
   close(): Promise<void>
 }
 
-export type EchoServerOptions = Partial<ResponderOptions> & { readonly clock: Clock; readonly transport?: Transport }
+export type EchoServerOptions = Partial<ResponderOptions> & {
+  readonly clock: Clock
+  readonly transport?: Transport
+}
 
 /** A server with `routes` over `transport`: in memory unless told. */
 export async function echoServer(options: EchoServerOptions): Promise<EchoServer> {
@@ -43,7 +52,9 @@ export async function echoServer(options: EchoServerOptions): Promise<EchoServer
   const events: ResponderEvent[] = []
   const listener = await transport.listen('127.0.0.1:0', (channel) => {
     const defaults = { role: 'broker', clusterId: () => 'a-cluster', routes: echoRoutes } as const
-    responders.push(respond(channel, { ...defaults, observe: (event) => events.push(event), ...options }))
+    responders.push(
+      respond(channel, { ...defaults, observe: (event) => events.push(event), ...options }),
+    )
   })
   return {
     address: listener.address,
@@ -54,4 +65,12 @@ export async function echoServer(options: EchoServerOptions): Promise<EchoServer
     channel: () => transport.connect(listener.address),
     close: () => listener.close(),
   }
+}
+
+/** A client is answered as ever. */
+export async function assertServed(caller: Caller): Promise<void> {
+  const slices = [new Uint8Array(100_000).fill(7)]
+  const { reply, bytes } = await caller.call(echo, { text: 'well' }, { timeoutMs: 5_000, slices })
+  assert.equal(reply.text, 'well')
+  assert.deepEqual(bytes.length, 100_000)
 }

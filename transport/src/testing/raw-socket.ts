@@ -15,8 +15,13 @@ export class RawSocket {
       change()
       this.#wake()
     }
-    socket.on('data', (chunk: Buffer) => note(() => (this.#received = Buffer.concat([this.#received, chunk])))())
-    socket.on('close', note(() => (this.#isClosed = true)))
+    socket.on('data', (chunk: Buffer) =>
+      note(() => (this.#received = Buffer.concat([this.#received, chunk])))(),
+    )
+    socket.on(
+      'close',
+      note(() => (this.#isClosed = true)),
+    )
     // A refused peer may see a reset: 'close' follows.
     socket.on('error', () => undefined)
     socket.on('end', () => socket.end())
@@ -66,7 +71,12 @@ export class RawSocket {
 }
 
 export function upgradeRequest(...headers: readonly string[]): string {
-  const fixed = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==']
+  const fixed = [
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ]
   return [`GET ${webSocketPath} HTTP/1.1`, ...fixed, ...headers, '', ''].join('\r\n')
 }
 
@@ -80,7 +90,7 @@ export function clientFrame(first: number, payload: Uint8Array = Buffer.of()): B
 
 /** The status code of the close frame that a server sent last, or undefined. */
 export function closeCodeOf(received: Buffer): number | undefined {
-  for (let at = 0; at + 2 <= received.length; ) {
+  for (let at = 0; at + 2 <= received.length;) {
     const length = (received[at + 1] ?? 0) & 0x7f
     const head = length === 126 ? 4 : 2
     const bytes = length === 126 ? received.readUInt16BE(at + 2) : length

@@ -221,14 +221,19 @@ export class ConsumeQueues {
   }
 
   /**
-   * The oldest log segment, that of `base`, is to go, and nothing in it is live: its index file is no longer used. The
-   * pages in it that still are get written to the active file first. Fine when it was dropped already.
+   * The log segment of `base` is to go, and those before it are gone; nothing in them is live. Their index files are no
+   * longer used: the pages in them that still are get written to the active file first.
    */
   async dropIndexFile(base: LogPosition): Promise<void> {
-    const segment = this.#live.numberOf(base)
-    if (segment === undefined) return
-    await this.#files.drop(segment, this.#queues)
-    this.#live.drop(base)
+    for (const { base: oldest } of this.#live.all()) {
+      if (oldest > base) return
+      this.#live.assertDead(oldest)
+      const segment = this.#live.numberAt(oldest)
+      await this.#files.moveOut(segment, this.#queues)
+      // Both at once: a snapshot names a segment with its file, or neither.
+      this.#files.drop(segment)
+      this.#live.dropOldest()
+    }
   }
 
   /**

@@ -124,16 +124,21 @@ export class IndexFiles {
     return this.#inTurn(() => this.#flushAll(owner))
   }
 
-  /** Forgets a file behind the active one, once the pages that are still in use have gone to the active one. */
-  drop(segment: number, mover: PageMover): Promise<void> {
+  /** Gives the pages of a file behind the active one that are still in use to the active one. */
+  moveOut(segment: number, mover: PageMover): Promise<void> {
     return this.#inTurn(async () => {
       const file = present(this.#files.get(segment), 'the index file to drop is there')
       assert(file !== this.#active, 'the active index file is not dropped')
       for (const page of file.takePending()) this.add(page)
       if (file.slots > 0) await this.#moveOut(file, mover)
-      this.#files.delete(segment)
-      this.#dropped.push({ base: file.base, file, namedUpTo: this.#namedAt })
     })
+  }
+
+  /** No page of the file is in use any more: snapshots from now on do not name it. */
+  drop(segment: number): void {
+    const file = present(this.#files.get(segment), 'the index file to drop is there')
+    this.#files.delete(segment)
+    this.#dropped.push({ base: file.base, file, namedUpTo: this.#namedAt })
   }
 
   /** Removes the dropped files that no snapshot at or above `neededFrom` names. */

@@ -104,10 +104,14 @@ export class LiveBytes {
     return isDropped ? 0 : (this.#bytes[number ?? -1] ?? 0)
   }
 
-  /** Forgets the oldest segment. */
-  drop(base: LogPosition): void {
-    assert(this.#bases[this.#dropped] === base, 'segments are dropped oldest first')
+  /** Only a segment without live bytes is dropped. */
+  assertDead(base: LogPosition): void {
     assert(this.of(base) === 0, 'a segment is dropped when nothing in it is live')
+  }
+
+  dropOldest(): void {
+    const base = this.#baseOf(this.#dropped)
+    this.assertDead(base)
     this.#numbers.delete(base)
     this.#dropped += 1
   }

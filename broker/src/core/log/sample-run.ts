@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { partitionNumber, prepareMessage, producerId, sealRecord, topicId, writeMessage } from '@popmq/protocol'
+import { partitionNumber, prepareMessage, producerId, RecordWriter, topicId } from '@popmq/protocol'
 import type { MessageSections } from '@popmq/protocol'
 
 /** For tests: a run as a producer's client writes it. */
@@ -16,9 +16,10 @@ export interface SampleRun {
 export function sampleRun({ topic = 1, partition = 0, producer = 0, producerEpoch = 0, base = 0, ...run }: SampleRun): Uint8Array {
   const prepared = run.values.map((value, index) => prepareMessage(run.sections?.(index) ?? {}, value))
   const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
+  const writer = new RecordWriter(bytes)
   let at = 0
   for (const message of prepared) {
-    const end = writeMessage(bytes, at, message, {
+    writer.message(at, message, {
       kind: 'message',
       topicId: topicId(topic),
       partition: partitionNumber(partition),
@@ -28,8 +29,7 @@ export function sampleRun({ topic = 1, partition = 0, producer = 0, producerEpoc
       runBase: base,
       messageId: new Uint8Array(16).fill(prepared.length),
     })
-    sealRecord(bytes, at, message.recordBytes, crc32)
-    at = end
+    at = writer.seal(at, crc32)
   }
   return bytes
 }

@@ -8,11 +8,10 @@ import {
   partitionNumber,
   prepareMessage,
   producerId,
+  RecordWriter,
   type RecordKind,
   RecordView,
-  sealRecord,
   topicId,
-  writeMessage,
 } from '@popmq/protocol'
 import type { Sequencer } from '../sequencer.ts'
 
@@ -101,7 +100,8 @@ export function recordBytes(written: Omit<WrittenRecord, 'offset' | 'appendedAt'
   }
   const message = prepareMessage(sections, written.value ?? '')
   const bytes = new Uint8Array(message.recordBytes)
-  writeMessage(bytes, 0, message, {
+  const writer = new RecordWriter(bytes)
+  writer.message(0, message, {
     topicId: topicId(written.topic),
     partition: partitionNumber(written.partition),
     kind: written.kind ?? 'message',
@@ -111,6 +111,6 @@ export function recordBytes(written: Omit<WrittenRecord, 'offset' | 'appendedAt'
     runBase: written.base ?? 0,
     messageId: new Uint8Array(16),
   })
-  sealRecord(bytes, 0, bytes.length, hash32)
+  writer.seal(0, hash32)
   return bytes
 }

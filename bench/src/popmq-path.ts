@@ -1,0 +1,33 @@
+import type { AckLevel } from '@popmq/client'
+import { type MeasuredPath, type NodeFlags, openPath } from './path.ts'
+import { ServerProcess } from './server-process.ts'
+
+export interface PopmqPathOptions {
+  readonly acks: AckLevel
+  readonly popmq: string
+  /** Coordinators of a running cluster; undefined: one is started. */
+  readonly servers: string | undefined
+  readonly data: string
+  readonly nodeFlags: NodeFlags
+}
+
+export interface PopmqPath extends MeasuredPath {
+  readonly servers: string
+}
+
+/** The real path: `popmq dev`, and the public client on both sides. */
+export async function openPopmqPath({ acks, popmq, servers, data, nodeFlags }: PopmqPathOptions): Promise<PopmqPath> {
+  const server =
+    servers === undefined
+      ? await ServerProcess.start({ popmq, data, nodeFlags: nodeFlags('popmq-server') })
+      : { servers, close: () => Promise.resolve() }
+  const path = await openPath({
+    name: 'popmq',
+    producer: new URL('participants/popmq-producer.js', import.meta.url),
+    consumer: new URL('participants/popmq-consumer.js', import.meta.url),
+    nodeFlags,
+    connect: { servers: server.servers, acks },
+    server,
+  })
+  return { ...path, servers: server.servers }
+}

@@ -1,0 +1,154 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { closeAll } from '@popmq/kit'
+import { MqError } from '@popmq/client'
+import { type Machine, thisMachine } from './machine.ts'
+import { createTopics, manyTopicNames, measure, measureTopics, type Run, topicName } from './measure.ts'
+import type { MeasuredPath, NodeFlags } from './path.ts'
+import { openPopmqPath, type PopmqPath } from './popmq-path.ts'
+import { type HotFunction, hottest, readProfile } from './profile.ts'
+import { openStrippedPath } from './stripped-path.ts'
+import { rounded, type Summary, summarize } from './summary.ts'
+import type { Settings } from './workload.ts'
+
+export interface BenchRequest extends Settings {
+  /** The `popmq` program, a JavaScript file. */
+  readonly popmq: string
+  /** Coordinators of a running cluster. @defaultValue one is started for the measurement */
+  readonly servers?: string
+  /** Where a folder for the data is made and removed again. @defaultValue the system's folder for temporary files */
+  readonly data?: string
+  /** Measures the stripped path, too, run by run beside the real one. */
+  readonly besideStripped: boolean
+  /** Of many-topics: whether topics take turns message by message or batch by batch. */
+  readonly turns: 'message' | 'batch'
+  /** A folder for CPU profiles; they slow everything down. */
+  readonly profiles?: string
+  /** Told of each run as it ends. */
+  readonly onRun: (run: Run, isWarmUp: boolean) => Promise<void>
+  /** Stops between two runs. */
+  readonly signal: AbortSignal
+}
+
+export interface BenchReport extends Summary {
+  readonly workload: Settings['workload']
+  readonly settings: Omit<Settings, 'workload'>
+  readonly machine: Machine
+  /** Where data was kept, under a name of its own: on a disk in memory nothing is ever waited for. */
+  readonly dataFolder: string
+  /** The path that stands beside, and messagesPerSecond ÷ its own. */
+  readonly beside?: Summary & { readonly path: Run['path'] }
+  readonly ratio?: number
+  readonly profiles: readonly Profiled[]
+}
+
+export interface Profiled {
+  readonly process: string
+  readonly file: string
+  readonly hottest: readonly HotFunction[]
+}
+
+const shownFunctions = 15
+
+/** Measures. @throws MqError `aborted`, and what the processes throw */
+export async function runBench(request: BenchRequest): Promise<BenchReport> {
+  const data = await mkdtemp(path.join(request.data ?? tmpdir(), 'popmq-bench-'))
+  try {
+    const runs = request.workload === 'many-topics' ? await runTopics(request, data) : await runPaths(request, data)
+    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles) }
+  } finally {
+    await rm(data, { recursive: true, force: true })
+  }
+}
+
+async function runPaths(request: BenchRequest, data: string): Promise<readonly Run[]> {
+  const { runs, besideStripped } = request
+  const nodeFlags = profileFlags(request)
+  const opened: MeasuredPath[] = []
+  try {
+    const popmq = await openPopmqPath({ ...request, servers: request.servers, data: path.join(data, 'data'), nodeFlags })
+    opened.push(popmq)
+    if (besideStripped) opened.push(await openStrippedPath(data, nodeFlags))
+    const topics = Array.from({ length: runs + 1 }, (_, run) => topicName(run))
+    const removeTopics = await createTopics(popmq, topics)
+    const results: Run[] = []
+    for (let run = 0; run <= runs; run += 1) {
+      // The paths take turns at being first.
+      for (const measured of run % 2 === 0 ? opened : opened.toReversed()) {
+        await step(request, results, await measure(measured, run, request))
+      }
+    }
+    if (request.servers !== undefined) await removeTopics()
+    return results
+  } finally {
+    await closeAll(opened)
+  }
+}
+
+async function runTopics(request: BenchRequest, data: string): Promise<readonly Run[]> {
+  const nodeFlags = profileFlags(request)
+  let popmq: PopmqPath | undefined
+  try {
+    popmq = await openPopmqPath({ ...request, servers: request.servers, data: path.join(data, 'data'), nodeFlags })
+    const one = [topicName(0)]
+    const many = manyTopicNames()
+    const removeTopics = await createTopics(popmq, [...one, ...many])
+    const results: Run[] = []
+    for (let run = 0; run <= request.runs; run += 1) {
+      for (const topics of run % 2 === 0 ? [one, many] : [many, one]) {
+        const given = { settings: request, topics, turns: request.turns }
+        await step(request, results, await measureTopics(popmq, run, given))
+      }
+    }
+    if (request.servers !== undefined) await removeTopics()
+    return results
+  } finally {
+    await popmq?.close()
+  }
+}
+
+/** Run 0 warms up: it is told and not counted. */
+async function step({ onRun, signal }: BenchRequest, results: Run[], run: Run): Promise<void> {
+  if (run.run > 0) results.push(run)
+  await onRun(run, run.run === 0)
+  if (signal.aborted) throw new MqError('aborted', 'the measurement was stopped')
+}
+
+function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport, 'profiles'> {
+  const { workload, sizeBytes, batch, acks, messages, keyed } = request
+  const of = (path: Run['path']): Summary | undefined => {
+    const rates = runs.filter((run) => run.path === path).map((run) => run.messagesPerSecond)
+    return rates.length === 0 ? undefined : summarize(rates)
+  }
+  const [own, other] = workload === 'many-topics' ? (['many topics', 'one topic'] as const) : (['popmq', 'stripped'] as const)
+  const summary = of(own) ?? summarize([])
+  const beside = of(other)
+  const comparison =
+    beside === undefined
+      ? {}
+      : {
+          beside: { path: other, ...beside },
+          ratio: rounded(summary.messagesPerSecond / beside.messagesPerSecond),
+        }
+  const settings = { sizeBytes, batch, acks, messages, runs: request.runs, keyed }
+  return { workload, settings, machine: thisMachine(), dataFolder: request.data ?? tmpdir(), ...comparison, ...summary }
+}
+
+function profileFlags({ profiles }: BenchRequest): NodeFlags {
+  if (profiles === undefined) return () => []
+  mkdirSync(profiles, { recursive: true })
+  return (process) => ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${process}.cpuprofile`]
+}
+
+function readProfiles(folder: string | undefined): readonly Profiled[] {
+  if (folder === undefined) return []
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.cpuprofile'))
+    .toSorted()
+    .map((name) => {
+      const file = path.join(folder, name)
+      return { process: name.replace('.cpuprofile', ''), file, hottest: hottest(readProfile(file), shownFunctions) }
+    })
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { brokerSession, metadata, producerOpen, topicCreate, topicDelete } from '@popmq/protocol'
+import { type CommitFault, MemoryRegistry } from './registry/memory-registry.ts'
+import { CoordinatorWorld, refused } from './testing/coordinator-world.ts'
+
+void test('after a change of coordinator topics, ids and epochs go on where they were', async () => {
+  const world = new CoordinatorWorld()
+  const first = await world.start()
+  const broker = (await world.openBroker(1)).keep()
+  const { topic } = await world.ask(topicCreate, { name: 'a', partitions: 2 })
+  const producers = [
+    (await world.ask(producerOpen, {})).producerId,
+    (await world.ask(producerOpen, {})).producerId,
+  ]
+  await world.ask(topicDelete, { name: 'a' })
+  const { topic: kept } = await world.ask(topicCreate, { name: 'b', partitions: 2 })
+  await world.during(first.close())
+  await world.scheduler.run(10)
+  assert.equal(broker.ended?.name, 'shutting_down')
+  const second = await world.start()
+  assert.equal(second.clusterId, first.clusterId)
+  assert.deepEqual((await world.ask(metadata, {})).topics, [kept])
+  assert.equal((await world.ask(metadata, {})).sets[0]?.address, 'broker:7711')
+  // Another process with the id: let in only if it holds the data of the last one, or when the time is over.
+  await assert.rejects(
+    world.openBroker(1, { highestEpoch: broker.epoch - 1 }),
+    refused('broker_id_in_use'),
+  )
+  const back = (
+    await world.openBroker(1, { highestEpoch: broker.epoch, highestTopicId: kept.id })
+  ).keep()
+  assert.ok(back.epoch > broker.epoch)
+  const later = await world.ask(topicCreate, { name: 'a', partitions: 1 })
+  assert.ok(later.topic.id > kept.id && kept.id > topic.id)
+  const { producerId } = await world.ask(producerOpen, {})
+  assert.ok(producerId > Math.max(...producers))
+})
+
+void test('a broker carries on through a change of coordinator without a new epoch', async () => {
+  const world = new CoordinatorWorld()
+  const first = await world.start()
+  const broker = (await world.openBroker(1)).keep()
+  const { topic } = await world.ask(topicCreate, { name: 'a', partitions: 1 })
+  await world.during(first.close())
+  await world.start()
+  const caller = await world.connect()
+  const request = { brokerId: 1, epoch: broker.epoch, appliedVersion: broker.version, waitMs: 0 }
+  assert.deepEqual(
+    (await world.during(caller.call(brokerSession, request, { timeoutMs: 1_000 }))).reply,
+    { version: 1 },
+  )
+  const fresh = await world.during(
+    caller.call(brokerSession, { ...request, appliedVersion: 0 }, { timeoutMs: 1_000 }),
+  )
+  assert.deepEqual(fresh.reply, { version: 1, topics: [topic] })
+})
+
+void test('producers get ids of their own, however many ask at once', async () => {
+  const world = new CoordinatorWorld()
+  await world.start()
+  const caller = await world.connect()
+  const ids: number[] = []
+  for (let round = 0; round < 5; round += 1) {
+    const asked = Array.from({ length: 500 }, () =>
+      caller.call(producerOpen, {}, { timeoutMs: 10_000 }),
+    )
+    for (const { reply } of await world.during(Promise.all(asked))) ids.push(reply.producerId)
+  }
+  assert.equal(new Set(ids).size, 2_500)
+  assert.equal(Math.min(...ids), 1)
+  assert.equal(Math.max(...ids), 2_500)
+})
+
+void test('a coordinator whose registry session is lost answers nothing more and says so', async () => {
+  let fault: CommitFault = 'none'
+  const world = new CoordinatorWorld(new MemoryRegistry({ fault: () => fault }))
+  const coordinator = await world.start()
+  const broker = (await world.openBroker(1)).keep()
+  fault = 'dropped'
+  await assert.rejects(
+    world.ask(topicCreate, { name: 'a', partitions: 1 }),
+    refused('registry_unavailable'),
+  )
+  await assert.rejects(world.ask(metadata, {}), refused('registry_unavailable'))
+  await world.scheduler.run(10)
+  assert.equal(broker.ended?.name, 'registry_unavailable')
+  assert.deepEqual([coordinator.health().isLeading, world.fatal.length], [false, 1])
+})
+
+void test('a deposed coordinator is found out at its next write', async () => {
+  const world = new CoordinatorWorld()
+  await world.start()
+  await world.openBroker(1)
+  const second = await world.start({ listen: 'coordinator:7701' })
+  await assert.rejects(world.openBroker(2), refused('not_coordinator'))
+  assert.deepEqual(
+    world.fatal.map(({ name }) => name),
+    ['not_coordinator'],
+  )
+  assert.equal(second.health().isLeading, true)
+})
+
+void test('a change that is cut short by the stop of the coordinator is said to be unsure, and is there afterwards', async () => {
+  const world = new CoordinatorWorld()
+  const first = await world.start()
+  await world.openBroker(1)
+  const client = await world.connect()
+  const created = client.call(topicCreate, { name: 'a', partitions: 1 }, { timeoutMs: 60_000 })
+  const failed = assert.rejects(created, refused('timed_out', /the change was made/))
+  await world.scheduler.run(50)
+  await world.during(first.close())
+  await world.during(failed)
+  await world.start()
+  assert.equal((await world.ask(metadata, {})).topics.length, 1)
+})

@@ -1,0 +1,79 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { type Closable, closeAll } from '@popmq/kit'
+import { lastAct } from './last-act.ts'
+import { rmSync } from 'node:fs'
+
+/** What one scenario holds: a folder and whatever it started, let go in reverse order however it ends. */
+export class Scene {
+  /** A folder of its own, removed at the end. */
+  readonly folder: string
+  readonly #parts: Closable[] = []
+  readonly #witnesses: (() => string)[] = []
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  keep<T extends Closable>(part: T): T {
+    this.#parts.push(part)
+    return part
+  }
+
+  /** `tell` is asked for what helps to understand a failure. */
+  onFailure(tell: () => string): void {
+    this.#witnesses.push(tell)
+  }
+
+  path(...names: string[]): string {
+    return path.join(this.folder, ...names)
+  }
+
+  async file(name: string, content: string): Promise<string> {
+    await writeFile(this.path(name), content)
+    return this.path(name)
+  }
+
+  account(): string {
+    return this.#witnesses.map((tell) => tell()).join('\n')
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.#parts)
+  }
+}
+
+export interface ScenarioOptions {
+  /** @defaultValue 120_000 */
+  readonly timeoutMs?: number
+}
+
+/** A test over real processes. */
+export function scenario(
+  sentence: string,
+  body: (scene: Scene, t: TestContext) => Promise<void>,
+  { timeoutMs = 120_000 }: ScenarioOptions = {},
+): void {
+  void test(sentence, { timeout: timeoutMs }, async (t) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'popmq-e2e-'))
+    const removed = lastAct(() => rmSync(folder, { recursive: true, force: true }))
+    const scene = new Scene(folder)
+    try {
+      await body(scene, t)
+    } catch (error) {
+      t.diagnostic(tail(scene.account()))
+      throw error
+    } finally {
+      await scene.close()
+      await rm(folder, { recursive: true, force: true })
+      removed()
+    }
+  })
+}
+
+function tail(text: string): string {
+  const most = 8_000
+  return text.length > most ? `…${text.slice(-most)}` : text
+}

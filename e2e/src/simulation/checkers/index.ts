@@ -1,0 +1,13 @@
+import type { Checker, History, Violation } from '../history.ts'
+import { noLoss } from './no-loss.ts'
+import { offsetReuse } from './offset-reuse.ts'
+import { order } from './order.ts'
+import { phantom } from './phantom.ts'
+import { trueReceipts } from './true-receipts.ts'
+
+const checkers: readonly Checker[] = [noLoss, order, offsetReuse, phantom, trueReceipts]
+
+/** Judges a finished history by every checker. @returns `[]` when all is as it was promised */
+export function judge(history: History): Violation[] {
+  return checkers.flatMap((checker) => checker(history))
+}

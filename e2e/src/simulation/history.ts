@@ -1,0 +1,120 @@
+import type { AckLevel } from '@popmq/protocol'
+
+/**
+ *    pending → ok        acknowledged, with a receipt
+ *    pending → failed    surely not stored
+ *    pending → unknown   may or may not be stored
+ */
+export type SendState = 'pending' | 'ok' | 'failed' | 'unknown'
+
+export interface SendReceipt {
+  readonly partition: number
+  readonly offset: number
+  readonly appendedAt: number
+  readonly duplicate: boolean
+  readonly level: AckLevel
+}
+
+/** One message that a producer was asked to send. Its value is unique in the world. */
+export interface Send {
+  readonly value: string
+  readonly producer: string
+  /** Counts the messages of the producer, from 0, in the order of sending. */
+  readonly index: number
+  readonly topic: string
+  readonly acks: AckLevel
+  readonly dedupId: string | undefined
+  /** The key if it has one: messages of one key lie in one partition. */
+  readonly key: string | undefined
+  readonly invokedMs: number
+  state: SendState
+  settledMs: number
+  /** Name of the error that it ended with. */
+  error: string | undefined
+  receipt: SendReceipt | undefined
+}
+
+/** Names a partition of one incarnation of a topic: `7/0`. */
+export type PartitionName = string
+
+export interface ReadMessage {
+  readonly offset: number
+  readonly value: string
+  readonly appendedAt: number
+}
+
+/** What one fetch of one partition brought. */
+export interface Poll {
+  readonly reader: string
+  readonly partition: PartitionName
+  /** The offset asked for. */
+  readonly from: number
+  readonly messages: readonly ReadMessage[]
+  readonly low: number
+  readonly high: number
+  readonly next: number
+  readonly atMs: number
+}
+
+/** Something that may take messages away, from the moment it was asked for. */
+export type Removal =
+  | { readonly kind: 'purge'; readonly partition: PartitionName; readonly before: number }
+  | { readonly kind: 'delete'; readonly topic: string; readonly atMs: number }
+
+export interface Crash {
+  readonly node: string
+  readonly atMs: number
+}
+
+export interface KnownTopic {
+  readonly name: string
+  readonly id: number
+  readonly partitions: number
+  /** Messages may go by age or size. */
+  readonly expires: boolean
+  readonly dedupWindowMs: number
+}
+
+/** Everything that was seen from outside; the checkers judge it and nothing else. */
+export interface History {
+  readonly sends: readonly Send[]
+  readonly polls: readonly Poll[]
+  readonly removals: readonly Removal[]
+  /** Ends of broker processes that were not in good order. */
+  readonly crashes: readonly Crash[]
+  /** By id; every incarnation that was ever seen. */
+  readonly topics: ReadonlyMap<number, KnownTopic>
+  /** What a fresh reader found at the end, partition by partition; only of topics that still exist. */
+  readonly final: ReadonlyMap<PartitionName, FinalPartition>
+}
+
+export interface FinalPartition {
+  readonly low: number
+  readonly high: number
+  readonly messages: readonly ReadMessage[]
+}
+
+export interface Violation {
+  readonly checker: string
+  readonly what: string
+}
+
+export type Checker = (history: History) => Violation[]
+
+export function partitionName(topicId: number, partition: number): PartitionName {
+  return `${topicId}/${partition}`
+}
+
+export function topicIdOf(partition: PartitionName): number {
+  return Number(partition.slice(0, partition.indexOf('/')))
+}
+
+/** A history as it is being written. */
+export class HistoryBook implements History {
+  readonly sends: Send[] = []
+  readonly polls: Poll[] = []
+  readonly removals: Removal[] = []
+  readonly crashes: Crash[] = []
+  readonly topics = new Map<number, KnownTopic>()
+  final = new Map<PartitionName, FinalPartition>()
+}
