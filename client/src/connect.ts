@@ -1,7 +1,147 @@
+import { crc32 } from 'node:zlib'
+import { type Closable, closeAll, systemClock, systemRandom } from '@popmq/kit'
+import { metadata, MqError } from '@popmq/protocol'
+import { parseAddress, type Transport, webSocketTransport } from '@popmq/transport'
+import { abortable } from './aborting.ts'
+import { RemoteAdmin } from './admin.ts'
+import type { Admin } from './api/admin.ts'
 import type { Client, ConnectOptions } from './api/client.ts'
+import type { Producer, ProducerOptions } from './api/producer.ts'
+import type { PullConsumer, PullConsumerOptions } from './api/pull-consumer.ts'
+import { ConnectionPool } from './connection-pool.ts'
+import { Coordinators } from './coordinators.ts'
+import { withDefaults } from './options.ts'
+import { producerConfig } from './producer-config.ts'
+import { BatchingProducer } from './producer.ts'
+import { pullConsumerConfig } from './pull-consumer-config.ts'
+import { PollingConsumer } from './pull-consumer.ts'
+import { RouteCache } from './route-cache.ts'
+
+type ConnectConfig = Required<Omit<ConnectOptions, 'signal' | 'transport'>> & {
+  readonly signal: AbortSignal | undefined
+  readonly transport: Transport | undefined
+}
+
+const defaults: ConnectConfig = {
+  client: 'popmq-client',
+  connectWithinMs: 10_000,
+  requestTimeoutMs: 10_000,
+  refreshMs: 30_000,
+  clock: systemClock,
+  random: systemRandom,
+  signal: undefined,
+  transport: undefined,
+}
+
+const ranges = {
+  connectWithinMs: [1, 600_000],
+  requestTimeoutMs: [1, 600_000],
+  refreshMs: [100, 3_600_000],
+} as const
 
 /**
  * Connects to a cluster through its coordinators: `host:port`, several separated by commas or as a list.
- * @throws MqError `unreachable` when none answers within `connectWithinMs`, `invalid_request`, `aborted`
+ * @throws MqError `unreachable` or `timed_out` when none answers within `connectWithinMs`; `invalid_config` for an
+ * address, `invalid_request` for an option; `unsupported_version`, `aborted`
  */
-export declare function connect(servers: string | readonly string[], options?: ConnectOptions): Promise<Client>
+export async function connect(
+  servers: string | readonly string[],
+  options: ConnectOptions = {},
+): Promise<Client> {
+  const config = withDefaults<ConnectConfig>('connect', options, { defaults, ranges })
+  const { clock, random, client, requestTimeoutMs, refreshMs, signal } = config
+  const transport = config.transport ?? webSocketTransport()
+  const pool = new ConnectionPool({ transport, clock, random, client })
+  const coordinators = new Coordinators(addressesOf(servers), { pool, clock, random, requestTimeoutMs })
+  try {
+    const how = { withinMs: config.connectWithinMs, isRepeatable: true }
+    const asking = coordinators.call(metadata, { topics: [] }, signal === undefined ? how : { ...how, signal })
+    const { clusterId } = await abortable(asking, signal)
+    pool.clusterId = clusterId
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+  const routes = new RouteCache({ coordinators, clock, random, refreshMs })
+  routes.start()
+  return new ConnectedClient({ ...config, pool, coordinators, routes, crc32 })
+}
+
+type ConnectedClientDeps = ConnectConfig & {
+  readonly pool: ConnectionPool
+  readonly coordinators: Coordinators
+  readonly routes: RouteCache
+  readonly crc32: (bytes: Uint8Array) => number
+}
+
+/** Makes the parts that users hold, and closes them. */
+class ConnectedClient implements Client {
+  readonly clusterId: string
+  readonly #deps: ConnectedClientDeps
+  readonly #admin: RemoteAdmin
+  readonly #producers = new Set<Producer>()
+  readonly #consumers = new Set<PullConsumer>()
+  #closing: Promise<void> | undefined
+
+  constructor(deps: ConnectedClientDeps) {
+    this.#deps = deps
+    this.#admin = new RemoteAdmin(deps)
+    this.clusterId = deps.pool.clusterId ?? ''
+  }
+
+  producer(options: ProducerOptions = {}): Producer {
+    this.#refuseClosed()
+    const forget = (): void => void this.#producers.delete(producer)
+    const producer = new BatchingProducer(producerConfig(options), this.#deps, forget)
+    this.#producers.add(producer)
+    return producer
+  }
+
+  pullConsumer(options: PullConsumerOptions): PullConsumer {
+    this.#refuseClosed()
+    const forget = (): void => void this.#consumers.delete(consumer)
+    const config = pullConsumerConfig(options)
+    const consumer = new PollingConsumer(config, this.#deps, forget)
+    this.#consumers.add(consumer)
+    return consumer
+  }
+
+  admin(): Admin {
+    return this.#admin
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { pool, routes } = this.#deps
+    const parts: Closable[] = [pool, { close: () => Promise.resolve(routes.close()) }]
+    try {
+      await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+      await Promise.all([...this.#producers].map((producer) => producer.close()))
+    } finally {
+      await closeAll(parts)
+    }
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw new MqError('closed', 'the client is closed')
+  }
+}
+
+/** @throws MqError `invalid_config` */
+function addressesOf(servers: string | readonly string[]): string[] {
+  const listed = typeof servers === 'string' ? servers.split(',') : servers
+  const addresses = listed.map((address) => address.trim()).filter((address) => address !== '')
+  if (addresses.length === 0) {
+    throw new MqError('invalid_config', 'connect takes the address of a coordinator: host:port')
+  }
+  for (const address of addresses) parseAddress(address)
+  return addresses
+}

@@ -239,8 +239,11 @@ export class PollingConsumer implements PullConsumer {
   }
 
   async #orClosed<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    if (this.#closing.signal.aborted) throw closed()
-    return abortable(promise, signal)
+    try {
+      return await abortable(abortable(promise, this.#closing.signal), signal)
+    } catch (error) {
+      throw this.#closing.signal.aborted ? closed() : error
+    }
   }
 }
 

@@ -45,6 +45,7 @@ export class ReadAhead {
   readonly #options: ReadAheadOptions
   readonly #deps: ReadAheadDeps
   readonly #readers = new Map<PartitionKey, PartitionReader>()
+  readonly #byTopic = new Map<string, Map<number, PartitionReader>>()
   /** Readers with records to take, in the order of their arrival. */
   readonly #filled = new Set<PartitionReader>()
   readonly #inFlight = new Map<string, number>()
@@ -62,14 +63,13 @@ export class ReadAhead {
 
   add(reader: PartitionReader): void {
     this.#readers.set(readerKey(reader), reader)
+    const partitions = this.#byTopic.get(reader.topic) ?? new Map<number, PartitionReader>()
+    this.#byTopic.set(reader.topic, partitions.set(reader.partition, reader))
   }
 
   /** @returns undefined for a partition that is not read */
   find(topic: string, partition: number): PartitionReader | undefined {
-    for (const reader of this.#readers.values()) {
-      if (reader.topic === topic && reader.partition === partition) return reader
-    }
-    return undefined
+    return this.#byTopic.get(topic)?.get(partition)
   }
 
   /** Whether routes may be out of date. Asking resets it. */

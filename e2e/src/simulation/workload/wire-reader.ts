@@ -5,6 +5,7 @@ import {
   fetch,
   type FetchResult,
   isMqError,
+  MqError,
   offset,
   partitionNumber,
   RecordView,
@@ -47,10 +48,11 @@ export class WireReader {
       try {
         routes ??= await client.routes()
         const info = routes.topics.find(({ name }) => name === topic)
-        if (info === undefined) throw new Error('the topic is not there now')
+        if (info === undefined) throw new MqError('topic_not_found', `${topic} is not there now`)
         await this.poll(routes, info, turn % info.sets.length)
-      } catch {
-        // Whatever it was, it is asked again; what never mends shows as a reader that does not reach the end.
+      } catch (error) {
+        if (!isMqError(error)) throw error
+        // It is asked again; what never mends shows as a reader that does not reach the end.
         routes = undefined
         await sleep(clock, 50 + random.next() * 300)
       }
@@ -84,7 +86,7 @@ export class WireReader {
       if (error === 'offset_out_of_range') {
         if (from > result.high) defect(`${reader} stands at ${from} of ${partition}, which ends at ${result.high}`)
         this.#positions.set(partition, result.low)
-      } else throw new Error(error)
+      } else throw new MqError(error, result.what ?? '')
       return
     }
     const { messages, isWhole } = readMessages(bytes.subarray(0, result.bytes))
@@ -107,9 +109,4 @@ function readMessages(bytes: Uint8Array): { messages: ReadMessage[]; isWhole: bo
     messages.push({ offset: record.offset, value: decoder.decode(record.body), appendedAt: record.appendedAt })
   }
   return { messages, isWhole: true }
-}
-
-/** Whether trying again may help. */
-export function mayMend(error: unknown): boolean {
-  return isMqError(error) && error.retriable !== 'no'
 }

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type ErrorName, MqError, offset, partitionKey, partitionNumber, topicId } from '@popmq/protocol'
+import type { PlacedRun } from './appender.ts'
+import { SampleSet } from './sample-set.ts'
+
+const key = partitionKey(topicId(1), partitionNumber(0))
+
+function placed(outcome: PlacedRun | MqError): PlacedRun {
+  assert.ok(!(outcome instanceof MqError), String(outcome))
+  return outcome
+}
+
+function refused(outcome: PlacedRun | MqError, name: ErrorName): MqError {
+  assert.ok(outcome instanceof MqError && outcome.name === name, `${name} expected, got ${JSON.stringify(outcome)}`)
+  return outcome
+}
+
+void test('a run sent twice lies in the log once, and the second is answered with the first place', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const run = sample.run({ producer: 7, values: ['a', 'b'] })
+  const first = placed(set.append(run))
+  const second = placed(set.append(run))
+  assert.deepEqual(second, first)
+  await set.whenSynced(second.end)
+  assert.equal(set.bounds(key).high, 2)
+})
+
+void test('a duplicate is known across a restart', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const run = sample.run({ producer: 7, values: ['a', 'b'] })
+  const first = placed(set.append(run))
+  await set.whenSynced(first.end)
+  sample.storage = sample.storage.crash({ mode: 'lose' })
+  const again = await sample.open()
+  const { baseOffset, end, appendedAt } = placed(again.append(run))
+  assert.deepEqual({ baseOffset, end, appendedAt }, { baseOffset: first.baseOffset, end: first.end, appendedAt: first.appendedAt })
+  assert.equal(again.bounds(key).high, 2)
+})
+
+void test('what a producer numbers wrongly is refused by name, and nothing of it is appended', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const send = (base: number, values: string[], producerEpoch = 1): PlacedRun | MqError =>
+    set.append(sample.run({ producer: 7, producerEpoch, base, values }))
+  refused(send(5, ['a']), 'producer_unknown')
+  placed(send(0, ['a']))
+  assert.equal(refused(send(3, ['b']), 'sequence_gap').facts['expectedBase'], 1)
+  refused(send(0, ['other']), 'sequence_reused')
+  refused(send(0, ['old'], 0), 'producer_fenced')
+  for (let base = 1; base < 8; base += 1) placed(send(base, ['c']))
+  const { end } = placed(send(8, ['d']))
+  refused(send(0, ['a']), 'sequence_too_old')
+  await set.whenSynced(end)
+  assert.equal(set.bounds(key).high, 9)
+})
+
+void test('a dedup id is appended once within its window, also within one run and across a restart', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const withIds = (base: number, ids: string[]): ReturnType<SampleSet['run']> =>
+    sample.run({ producer: 7, base, values: ids, sections: (index) => ({ dedupId: ids[index] ?? '' }) })
+  const first = placed(set.append(withIds(0, ['x', 'y', 'x'])))
+  assert.deepEqual(first.deduplicated.map(({ index, offset: at }) => [index, at]), [[2, 0]])
+  const second = placed(set.append(withIds(3, ['z', 'y'])))
+  assert.equal(second.baseOffset, 2)
+  assert.deepEqual(second.deduplicated.map(({ index, offset: at }) => [index, at]), [[1, 1]])
+  const whole = placed(set.append(withIds(5, ['x'])))
+  assert.equal(whole.deduplicated.length, 1)
+  await set.whenSynced(second.end)
+  sample.storage = sample.storage.crash({ mode: 'lose' })
+  const again = await sample.open()
+  const retried = placed(again.append(withIds(3, ['z', 'y'])))
+  assert.deepEqual(retried.deduplicated, second.deduplicated)
+  assert.equal(again.bounds(key).high, 3)
+  await sample.clock.run(120_000)
+  const { end, deduplicated } = placed(again.append(sample.run({ values: ['y'], sections: () => ({ dedupId: 'y' }) })))
+  assert.deepEqual(deduplicated, [])
+  await again.whenSynced(end)
+  assert.equal(again.bounds(key).high, 4)
+})
+
+void test('records that are not what they say are refused before a byte is taken', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const good = sample.run({ values: ['first', 'second'] })
+  const damaged = Uint8Array.from(good.bytes)
+  damaged[good.bytes.length - 1] = 0
+  refused(set.append({ ...good, bytes: damaged }), 'corrupt_record')
+  refused(set.append({ ...good, bytes: good.bytes.subarray(0, -3) }), 'corrupt_record')
+  refused(set.append({ ...good, count: 1 }), 'corrupt_record')
+  refused(set.append({ ...good, partition: partitionNumber(1) }), 'corrupt_record')
+  refused(set.append({ ...good, topicId: topicId(2) }), 'corrupt_record')
+  refused(set.append(sample.run({ values: ['x'.repeat(1_001)] })), 'message_too_large')
+  refused(set.append(sample.run({ values: [new Uint8Array(70_000)] }, 100_000)), 'message_too_large')
+  assert.equal(placed(set.append(good)).baseOffset, offset(0))
+})
+
+void test('a topic that is gone takes its messages with it, and its id is free of them after a restart', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  await set.whenSynced(placed(set.append(sample.run({ values: ['a', 'b'] }))).end)
+  assert.equal(set.bounds(key).high, 2)
+  set.updateTopics([])
+  sample.topics = []
+  await set.whenSynced(placed(set.append(sample.run({ topic: 2, values: ['c'] }))).end)
+  assert.equal(set.bounds(key).high, 0)
+  sample.storage = sample.storage.crash({ mode: 'lose' })
+  assert.equal((await sample.open()).bounds(key).high, 0)
+})
+
+void test('a topic deleted while the broker was down is forgotten at its start', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  await set.whenSynced(placed(set.append(sample.run({ values: ['a'] }))).end)
+  await set.close()
+  sample.topics = []
+  const again = await sample.open()
+  await again.tick()
+  await again.whenSynced(placed(again.append(sample.run({ topic: 2, values: ['c'] }))).end)
+  assert.equal(again.bounds(key).high, 0)
+})

@@ -1,0 +1,11 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { judgeDisk } from './disk-room.ts'
+
+void test('the less room, the stricter: warn, throttle, refuse', () => {
+  const segment = 1_000
+  assert.deepEqual(judgeDisk(4_000, segment), { state: 'ok', holdMs: 0 })
+  assert.deepEqual(judgeDisk(3_999, segment), { state: 'warn', holdMs: 0 })
+  assert.deepEqual(judgeDisk(2_500, segment), { state: 'throttle', holdMs: 250 })
+  assert.equal(judgeDisk(1_999, segment).state, 'refuse')
+})

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FakeClient, fakeMessage } from '../testing/fake-client.ts'
+import { transcript } from '../testing/fake-surroundings.ts'
+
+const cluster = async () => ({
+  clusterId: 'c-1',
+  brokers: [
+    { id: 1, epoch: 4, address: 'localhost:7710', alive: true, set: 1 },
+    { id: 2, epoch: 2, address: 'localhost:7711', alive: false, set: 2 },
+  ],
+  topics: 3,
+  partitions: 24,
+})
+
+void test('cluster status counts', async () => {
+  const client = new FakeClient({ admin: { cluster } })
+  const { stdout } = await transcript('cluster status', { client })
+  assert.equal(stdout, 'cluster     c-1\nbrokers     2, 1 alive\ntopics      3\npartitions  24\n')
+  const json = await transcript('cluster status --json', { client })
+  assert.equal(json.stdout, '{"clusterId":"c-1","brokers":2,"alive":1,"topics":3,"partitions":24}\n')
+})
+
+void test('cluster brokers names each', async () => {
+  const client = new FakeClient({ admin: { cluster } })
+  const { stdout } = await transcript('cluster brokers', { client })
+  assert.equal(
+    stdout,
+    [
+      'broker  address         state  epoch  set',
+      '     1  localhost:7710  alive      4    1',
+      '     2  localhost:7711  gone       2    2',
+      '',
+    ].join('\n'),
+  )
+})
+
+void test('message at shows one message', async () => {
+  const client = new FakeClient({ admin: { messageAt: async () => fakeMessage() } })
+  const { stdout } = await transcript('message at orders 3 17', { client })
+  assert.deepEqual(client.asked[0]?.given[0], { topic: 'orders', partition: 3, offset: 17 })
+  assert.match(stdout, /^topic {7}orders\npartition {3}3\noffset {6}17\n/)
+  assert.match(stdout, /\nvalue {7}\{"total":42\}\n/)
+  assert.match(stdout, /\nappendedAt {2}2026-01-01T12:00:00.000Z\n/)
+})
+
+void test('without a server the address that was tried is named', async () => {
+  const { exitCode, stderr } = await transcript('cluster status --server other:1')
+  assert.equal(stderr, 'error unreachable: nothing answers at other:1 (check the address and that the server runs there)\n')
+  assert.equal(exitCode, 1)
+})

@@ -1,0 +1,152 @@
+import { between } from '@popmq/kit'
+import type { CrashMode, Scheduler, SeededRandom } from '@popmq/kit/testing'
+import type { BrokerNode } from './broker-node.ts'
+import type { CoordinatorNode } from './coordinator-node.ts'
+import { fairWeather, type SimNetwork } from './network.ts'
+import { fairDisk, type SimDisk } from './sim-disk.ts'
+import type { FaultKind, SwarmPlan } from './swarm.ts'
+import type { Trace } from './trace.ts'
+
+export interface NemesisParts {
+  readonly plan: SwarmPlan
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly trace: Trace
+  readonly network: SimNetwork
+  readonly brokers: readonly BrokerNode[]
+  readonly coordinator: CoordinatorNode
+  /** Names of the nodes that clients run on. */
+  readonly clients: readonly string[]
+}
+
+const powerCuts: readonly CrashMode[] = ['lose', 'keep', 'random', 'torn']
+
+interface Change<W> {
+  readonly bad: Partial<W>
+  readonly fair: Readonly<W>
+}
+
+/** Brings faults upon a world, of the kinds and as often as the plan says, until it is told to stop. */
+export class Nemesis {
+  readonly #parts: NemesisParts
+  readonly counts = new Map<FaultKind, number>()
+  #isOver = false
+
+  constructor(parts: NemesisParts) {
+    this.#parts = parts
+  }
+
+  start(): void {
+    const { plan, scheduler, random } = this.#parts
+    if (plan.faults.length === 0 || this.#isOver) return
+    const delayMs = -Math.log(1 - random.next()) * plan.faultEveryMs
+    scheduler.after(delayMs, () => {
+      if (this.#isOver) return
+      const kind = plan.faults[between(random, 0, plan.faults.length - 1)]
+      if (kind !== undefined) this.#strike(kind)
+      this.start()
+    })
+  }
+
+  /** No more faults; those that last are over. */
+  stop(): void {
+    this.#isOver = true
+    const { network, brokers, coordinator } = this.#parts
+    network.heal()
+    for (const { disk } of [...brokers, coordinator]) disk.heal()
+  }
+
+  #strike(kind: FaultKind): void {
+    const { random, trace, network, coordinator } = this.#parts
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
+    const broker = this.#broker()
+    trace.event('world', kind)
+    switch (kind) {
+      case 'broker_kill':
+        return broker.kill('kill')
+      case 'broker_power_cut':
+        return broker.kill(this.#powerCut())
+      case 'broker_restart':
+        return broker.restart()
+      case 'coordinator_kill':
+        return coordinator.kill('kill')
+      case 'coordinator_power_cut':
+        return coordinator.kill(this.#powerCut())
+      case 'network_reset':
+        for (let count = between(random, 1, 3); count > 0; count -= 1) network.resetOne()
+        return
+      case 'network_cut':
+        return this.#cut(broker)
+      case 'network_spikes':
+        return this.#for(4_000, network.weather, {
+          bad: { spikeShare: 0.3, spikeMs: between(random, 20, 3_000) },
+          fair: fairWeather,
+        })
+      case 'network_refusals':
+        return this.#for(3_000, network.weather, { bad: { refuseShare: 0.7 }, fair: fairWeather })
+      case 'clock_jump':
+        this.#clockJump()
+        return
+      default:
+        return this.#strikeDisk(kind, broker.disk)
+    }
+  }
+
+  #strikeDisk(kind: Extract<FaultKind, `disk_${string}`>, disk: SimDisk): void {
+    const { random, scheduler } = this.#parts
+    switch (kind) {
+      case 'disk_short_writes':
+        return this.#for(4_000, disk.weather, { bad: { shortShare: 0.4 }, fair: fairDisk })
+      case 'disk_full':
+        void disk.fill(between(random, 0, 6_000))
+        scheduler.after(between(random, 200, 5_000), () => disk.empty())
+        return
+      case 'disk_write_fails':
+        return disk.failNext('write')
+      case 'disk_sync_fails':
+        return disk.failNext('sync')
+      case 'disk_slow':
+        return this.#for(3_000, disk.weather, {
+          bad: { lowMs: 20, highMs: between(random, 50, 800) },
+          fair: fairDisk,
+        })
+      default:
+        return kind satisfies never
+    }
+  }
+
+  #broker(): BrokerNode {
+    const { brokers, random } = this.#parts
+    const broker = brokers[between(random, 0, brokers.length - 1)]
+    if (broker === undefined) throw new Error('a world has a broker')
+    return broker
+  }
+
+  #powerCut(): CrashMode {
+    return powerCuts[between(this.#parts.random, 0, powerCuts.length - 1)] ?? 'lose'
+  }
+
+  #cut(broker: BrokerNode): void {
+    const { random, network, scheduler, clients, coordinator } = this.#parts
+    const others = [coordinator.name, ...clients]
+    const other = others[between(random, 0, others.length - 1)] ?? coordinator.name
+    network.cut(broker.name, other)
+    scheduler.after(between(random, 100, 15_000), () => network.mend(broker.name, other))
+  }
+
+  /** A wall clock goes ahead or back by up to an hour. */
+  #clockJump(): void {
+    const { random, brokers, coordinator } = this.#parts
+    const nodes = [...brokers, coordinator]
+    const node = nodes[between(random, 0, nodes.length - 1)]
+    if (node !== undefined) node.wall.skewMs += between(random, -3_600_000, 3_600_000)
+  }
+
+  /** Changes the weather for a while, then it is fair again. */
+  #for<W extends object>(mostMs: number, weather: W, change: Change<W>): void {
+    Object.assign(weather, change.bad)
+    this.#parts.scheduler.after(between(this.#parts.random, 100, mostMs), () => {
+      if (!this.#isOver) Object.assign(weather, change.fair)
+    })
+  }
+}
