@@ -16,7 +16,7 @@ export interface CleanerParts {
   readonly views: Views
   readonly reader: LogReader
   readonly cache: BlockCache
-  /** A segment is cleaned when at most this share of it is alive. */
+  /** The oldest segment is cleaned when at most this share of it, or of all closed ones, is alive. */
   readonly cleanBelowShare: number
   readonly segmentBytes: number
 }
@@ -24,7 +24,7 @@ export interface CleanerParts {
 /**
  * Gives the disk back. The oldest segment goes through these states, one segment at a time:
  *
- *     kept ──at most `cleanBelowShare` alive──▶ moving      its survivors are appended again, marked as moved
+ *     kept ──at most `cleanBelowShare` alive, of it or of all closed ones──▶ moving      its survivors are appended again, marked as moved
  *     moving ──all applied──▶ emptied                       a drop record says that nothing names it any more
  *     emptied ──no checkpoint needs it, no reader holds it──▶ removed
  *
@@ -49,7 +49,7 @@ export class Cleaner {
     const oldest = this.#parts.segments.oldest
     if (oldest === undefined || oldest === this.#parts.segments.active) return false
     if (this.#emptied !== oldest.base) {
-      if (!this.#isMostlyDead(oldest)) return false
+      if (!this.#isWorthCleaning(oldest)) return false
       await this.#moveSurvivors(oldest)
       this.#emptied = oldest.base
     }
@@ -65,8 +65,19 @@ export class Cleaner {
     if (bytes > segmentBytes / 8 && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare) log.roll()
   }
 
-  #isMostlyDead({ base, end }: Segment): boolean {
-    return this.#parts.queues.liveBytes(base) <= (end - base) * this.#parts.cleanBelowShare
+  /**
+   * The oldest segment is mostly dead, or all closed segments together are: then long-lived messages at the old end
+   * are moved on, or they would keep the dead ones behind them on disk for ever.
+   */
+  #isWorthCleaning(oldest: Segment): boolean {
+    const { segments } = this.#parts
+    return this.#areMostlyDead([oldest]) || this.#areMostlyDead(segments.all.slice(0, -1))
+  }
+
+  #areMostlyDead(closed: readonly Segment[]): boolean {
+    const bytes = closed.reduce((sum, { base, end }) => sum + end - base, 0)
+    const live = closed.reduce((sum, { base }) => sum + this.#parts.queues.liveBytes(base), 0)
+    return live <= bytes * this.#parts.cleanBelowShare
   }
 
   async #moveSurvivors(segment: Segment): Promise<void> {

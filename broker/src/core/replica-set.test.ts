@@ -224,6 +224,22 @@ void test('purge gives the disk back: segments without a live message go, surviv
   await world.check()
 })
 
+void test('long-lived messages at the old end do not keep the dead ones behind them on disk', async () => {
+  const world = new World()
+  await world.open()
+  for (let round = 0; round < 12; round += 1) world.append(1, 10, 100)
+  for (let round = 0; round < 60; round += 1) {
+    world.append(0, 10, 100)
+    await world.purge(0, 1)
+    await world.tick()
+  }
+  for (let round = 0; round < 10; round += 1) await world.tick()
+  const live = 120 * 196
+  const onDisk = await bytesOnDisk(world.storage)
+  assert.ok(onDisk < 3 * live, `${onDisk} bytes on disk for ${live} that live`)
+  await world.check()
+})
+
 async function bytesOnDisk(storage: MemoryStorage): Promise<number> {
   let sum = 0
   for (const folder of ['log', 'index']) for (const { bytes } of await storage.list(folder)) sum += bytes

@@ -135,11 +135,9 @@ export class CoordinatorLink {
   async #turn(error: MqError): Promise<void> {
     const waitMs = Math.max(this.#backoff.nextMs(), Math.min(error.retryAfterMs ?? 0, 2_000))
     this.#parts.log.warn('coordinator_away', { error: error.message, waitMs: Math.round(waitMs) })
-    if (!isMqError(error, 'broker_id_in_use')) {
-      this.#nextCoordinator += 1
-      await this.#caller?.close()
-      this.#caller = undefined
-    }
+    this.#nextCoordinator += 1
+    await this.#caller?.close()
+    this.#caller = undefined
     await sleep(this.#parts.clock, waitMs, this.#stop.signal)
   }
 
