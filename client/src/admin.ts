@@ -6,7 +6,7 @@ import type { Caller } from '@popmq/transport'
 import { throwIfAborted } from './aborting.ts'
 import type { Admin, CallOptions, ClusterDescription, PartitionOffsets } from './api/admin.ts'
 import type { TopicConfig, TopicDescription } from './api/admin.ts'
-import type { Message } from './api/message.ts'
+import type { Message, TopicPartition } from './api/message.ts'
 import type { PartitionOffset } from './api/pull-consumer.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import type { Coordinators } from './coordinators.ts'
@@ -115,7 +115,7 @@ export class RemoteAdmin implements Admin {
   ): Promise<PartitionOffsets[]> {
     if (at !== undefined) checkRange('at', at.getTime(), [0, Number.MAX_SAFE_INTEGER])
     const time = at === undefined ? {} : { at: at.getTime() }
-    return this.#withRoute(name, signal, async (topic) => {
+    return this.#withRoute({ topic: name }, signal, async (topic) => {
       const byLeader = new Map<string, number[]>()
       for (const partition of topic.info.sets.keys()) {
         const address = leaderOf(topic, partition)
@@ -186,19 +186,19 @@ export class RemoteAdmin implements Admin {
 
   /** @throws MqError `partition_not_found` when the coordinator says so */
   async #atLeader<T>(
-    { topic: name, partition }: { topic: string; partition: number },
+    at: TopicPartition,
     signal: AbortSignal | undefined,
     ask: (caller: Caller, topic: TopicInfo) => Promise<T>,
   ): Promise<T> {
-    return this.#withRoute(name, signal, async (topic) => {
-      const caller = await this.#deps.pool.caller(leaderOf(topic, partition))
+    return this.#withRoute(at, signal, async (topic) => {
+      const caller = await this.#deps.pool.caller(leaderOf(topic, at.partition))
       return ask(caller, topic.info)
     })
   }
 
   /** Asks with the routes of now, and anew when they seem to be out of date: what is asked may be repeated. */
   async #withRoute<T>(
-    name: string,
+    { topic: name, partition = 0 }: { topic: string; partition?: number },
     signal: AbortSignal | undefined,
     ask: (topic: RoutedTopic) => Promise<T>,
   ): Promise<T> {
@@ -208,6 +208,7 @@ export class RemoteAdmin implements Admin {
     for (;;) {
       throwIfAborted(signal)
       const topic = await this.#topic(name, signal)
+      if (topic.info.sets[partition] === undefined) throw noPartition(name, partition)
       try {
         return await ask(topic)
       } catch (thrown) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { metadata, type MqError, topicCreate } from '@popmq/protocol'
+import { brokerOpen, metadata, type MqError, topicCreate } from '@popmq/protocol'
+import { type CommitFault, MemoryRegistry } from './registry/memory-registry.ts'
 import { CoordinatorWorld, refused, sessionMs } from './testing/coordinator-world.ts'
 
 void test('a held request is answered at once when there is news, else within a third of the session', async () => {
@@ -94,4 +95,26 @@ void test('data of another cluster, or that knows more than the registry, is ref
     world.during(broker.renew({ epoch: (broker.epoch + 1) as typeof broker.epoch })),
     refused('registry_behind'),
   )
+})
+
+void test('a broker that is gone before its opening was written does not hold its id', async () => {
+  let fault: CommitFault = 'none'
+  const world = new CoordinatorWorld(new MemoryRegistry({ fault: () => fault }))
+  await world.start()
+  const caller = await world.connect()
+  fault = 'dropped'
+  const facts = { address: 'broker:7711', highestTopicId: 0, highestEpoch: 0 }
+  const opening = caller.call(
+    brokerOpen,
+    { brokerId: 1, incarnation: 'gone', ...facts },
+    { timeoutMs: 10_000 },
+  )
+  const lost = assert.rejects(opening, refused('connection_lost'))
+  await world.scheduler.run(20)
+  await world.during(caller.close())
+  fault = 'none'
+  await world.during(lost)
+  await world.scheduler.run(1_000)
+  const successor = await world.openBroker(1)
+  assert.equal(successor.epoch, 2)
 })

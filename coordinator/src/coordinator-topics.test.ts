@@ -61,6 +61,7 @@ void test('a change is answered only when every broker with a session has applie
   assert.deepEqual([quick.topics.length, answered], [1, false])
   assert.deepEqual((await world.ask(metadata, {})).topics, [])
   await world.during(slow.renew())
+  await world.scheduler.run(500)
   assert.deepEqual(
     [slow.topics.length, answered],
     [1, false],

@@ -135,6 +135,7 @@ void test('a call is settled by its signal, before and after it was sent', async
       fields: { text: 'late' },
     }),
   )
+  channel.send(errorFrameParts(ids[0] ?? 0, new MqError('broker_busy', 'late too')))
   await clock.run(0)
   assert.equal(caller.closed, false)
   assert.equal(caller.inFlight, 0)

@@ -5,7 +5,7 @@ import { assertServed, echoServer } from './testing/echo.ts'
 import { RawSocket, upgradeRequest } from './testing/raw-socket.ts'
 import { webSocketTransport } from './websocket.ts'
 
-void test('plain HTTP: who is answered what', async () => {
+void test('plain HTTP: who is answered what', async (t) => {
   const defects: unknown[] = []
   const transport = webSocketTransport({
     hosts: ['mq.internal'],
@@ -24,6 +24,7 @@ void test('plain HTTP: who is answered what', async () => {
     },
   })
   const server = await echoServer({ clock: systemClock, transport })
+  t.after(() => server.close())
   const healthy = await server.connect()
   const { address } = server
   const port = address.split(':')[1]
@@ -106,5 +107,4 @@ void test('plain HTTP: who is answered what', async () => {
     await assertServed(healthy)
   }
   assert.equal(defects.length, 1)
-  await server.close()
 })

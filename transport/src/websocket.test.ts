@@ -27,8 +27,7 @@ async function served(
 ): Promise<void> {
   let waiting = deferred<ResponderEvent>()
   const observe = (event: ResponderEvent): void => {
-    if (event.kind !== 'closed') return
-    waiting.resolve(event)
+    if (event.kind === 'closed') waiting.resolve(event)
   }
   const server = await echoServer({ clock, transport: webSocketTransport(), observe })
   const healthy = await server.connect()
@@ -37,10 +36,13 @@ async function served(
     waiting = deferred()
     return event
   }
-  await body(server, next)
-  await assertServed(healthy)
-  await healthy.close()
-  await server.close()
+  try {
+    await body(server, next)
+    await assertServed(healthy)
+  } finally {
+    await healthy.close()
+    await server.close()
+  }
 }
 
 const fragments = (count: number): Buffer =>
@@ -86,6 +88,24 @@ void test('what breaks the rules of WebSocket is refused as malformed_frame, and
       assert.ok(event.kind === 'closed' && isMqError(event.reason, 'malformed_frame'), name)
     })
   }
+})
+
+void test('a text message reaches nobody', async () => {
+  const messages: unknown[] = []
+  const closed = deferred<unknown>()
+  const listener = await webSocketTransport().listen('127.0.0.1:0', (channel) =>
+    channel.receive({
+      message: (bytes) => messages.push(bytes),
+      drained: () => undefined,
+      closed: closed.resolve,
+    }),
+  )
+  const raw = await RawSocket.upgraded(listener.address)
+  raw.write(Buffer.concat([clientFrame(0x81, Buffer.from('PM')), clientFrame(0x82, greeting)]))
+  raw.write(clientFrame(0x88))
+  assert.ok(isMqError(await closed.promise, 'malformed_frame'))
+  assert.deepEqual(messages, [])
+  await listener.close()
 })
 
 void test('64 fragments, and a message written byte by byte, are taken', async () => {

@@ -28,8 +28,10 @@ export function placeRun(run: Run, at: TopicPartition, result: RunResult): void 
   run.acked((index) => {
     const first = sorted[nextDuplicate]
     placed.isDuplicate = first?.index === index
+    placed.partition = at.partition
     if (first !== undefined && placed.isDuplicate) {
       nextDuplicate += 1
+      placed.partition = first.partition
       placed.offset = first.offset
       placed.appendedAt = first.appendedAt
     } else {

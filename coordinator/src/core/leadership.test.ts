@@ -181,3 +181,15 @@ void test('a registry of a later layout is refused', async () => {
     isMqError(error, 'newer_format'),
   )
 })
+
+void test('a registry that somebody else writes to is noticed before anything is built on it', async () => {
+  const session = treeSession()
+  const { leader, deposed } = await take(session, { scheduler: new Scheduler(), seed: 1 })
+  await make(leader, 1)
+  const node = await session.read('/counters')
+  assert.ok(node)
+  await session.commit([{ kind: 'set', path: '/counters', value: node.value }])
+  await assert.rejects(make(leader, 2), (error: unknown) => isMqError(error, 'internal'))
+  assert.equal(deposed.length, 1)
+  assert.deepEqual(await session.children('/topics'), ['t1'])
+})

@@ -21,7 +21,6 @@ export class CoordinatorNode {
   readonly #parts: NodeParts
   readonly #memory: MemoryRegistry | undefined
   #life: Life = { isOver: true }
-  #coordinator: Coordinator | undefined
   #state: 'down' | 'starting' | 'up' = 'down'
 
   constructor(parts: NodeParts, registry: 'embedded' | 'memory') {
@@ -42,9 +41,8 @@ export class CoordinatorNode {
     this.#state = 'starting'
     this.#parts.trace.event(this.name, 'starts')
     this.#open(life).then(
-      (coordinator) => {
+      () => {
         if (life.isOver) return
-        this.#coordinator = coordinator
         this.#state = 'up'
         this.#parts.trace.event(this.name, 'is_up')
       },
@@ -57,7 +55,6 @@ export class CoordinatorNode {
     const { network, trace, scheduler, random } = this.#parts
     trace.event(this.name, 'dies', mode)
     this.#life.isOver = true
-    this.#coordinator = undefined
     this.#state = 'down'
     network.nodeGone(this.name, { isPowerCut: mode !== 'kill' })
     this.disk.crash(mode)

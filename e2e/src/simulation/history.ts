@@ -117,4 +117,21 @@ export class HistoryBook implements History {
   readonly crashes: Crash[] = []
   readonly topics = new Map<number, KnownTopic>()
   final = new Map<PartitionName, FinalPartition>()
+  #pending = 0
+
+  /** Messages that were sent and have no outcome yet. */
+  get pending(): number {
+    return this.#pending
+  }
+
+  sending(sends: readonly Send[]): void {
+    this.#pending += sends.length
+    this.sends.push(...sends)
+  }
+
+  /** One of them has its outcome, once. */
+  settle(send: Send, outcome: Pick<Send, 'state' | 'settledMs'> & Partial<Send>): void {
+    this.#pending -= 1
+    Object.assign(send, outcome)
+  }
 }

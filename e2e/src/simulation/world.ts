@@ -3,7 +3,7 @@ import { Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { BrokerNode, type NodeParts } from './broker-node.ts'
 import { judge } from './checkers/index.ts'
 import { CoordinatorNode } from './coordinator-node.ts'
-import { HistoryBook, type Send, type Violation } from './history.ts'
+import { HistoryBook, type Violation } from './history.ts'
 import { type Life, lifeClock } from './life.ts'
 import { Nemesis } from './nemesis.ts'
 import { SimNetwork } from './network.ts'
@@ -39,7 +39,6 @@ export class World {
   readonly #clients: string[] = []
   readonly #defects: Violation[] = []
   readonly nemesis: Nemesis
-  #unsettled = 0
   #failure: unknown
 
   constructor({ seed, plant, print }: WorldOptions) {
@@ -105,7 +104,7 @@ export class World {
     areFaultsOver = true
     this.trace.event('world', 'heals')
     const isRest = await this.#await('work coming to an end', Promise.all(working))
-    const isSettled = isRest && (await this.#until('messages being settled', () => this.#unsettled === 0))
+    const isSettled = isRest && (await this.#until('messages being settled', () => this.history.pending === 0))
     isReadingOver = true
     return isSettled && (await this.#await('readers coming to an end', Promise.all(reading)))
   }
@@ -129,26 +128,12 @@ export class World {
   }
 
   #sender(name: string): Sender {
-    const settled = (send: Send): void => {
-      this.#unsettled -= 1
+    const { history } = this
+    const settle: HistoryBook['settle'] = (send, outcome) => {
+      history.settle(send, outcome)
       this.trace.event(send.producer, send.state, send.index, send.receipt?.offset, send.error)
     }
-    const { history } = this
-    const { push } = history.sends
-    // Counts what is sent as it is noted.
-    const sends = Object.assign(history.sends, {
-      push: (...added: Send[]): number => {
-        this.#unsettled += added.length
-        return push.apply(history.sends, added)
-      },
-    })
-    return new Sender({
-      name,
-      client: this.#client(name),
-      random: this.#random.fork(),
-      history: Object.assign(history, { sends }),
-      settled,
-    })
+    return new Sender({ name, client: this.#client(name), random: this.#random.fork(), history, settle })
   }
 
   #reader(name: string): WireReader {

@@ -220,7 +220,7 @@ class World {
   }
 
   #open(): ConsumeQueues {
-    return new ConsumeQueues({ storage: this.#storage, crc32, cacheBytes: 3 * 4_096 })
+    return new ConsumeQueues({ storage: this.#storage, crc32, cacheBytes: 4_096 })
   }
 
   async #apply({ bytes, key }: SampleRecord): Promise<void> {
@@ -350,14 +350,19 @@ async function take(world: World, taken: Step): Promise<void> {
 
 void test('any history leaves the consume queues as plain arrays would be, crashes included', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 50 }), async (steps) => {
-      const world = new World()
-      await world.start()
-      for (const taken of steps) await take(world, taken)
-      await world.check(1)
-      await world.crash('lose', false)
-      await world.check(2)
-    }),
-    { numRuns: Number(process.env['POPMQ_RUNS'] ?? 150) },
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
+      async (steps) => {
+        const world = new World()
+        await world.start()
+        for (const taken of steps) await take(world, taken)
+        await world.check(1)
+        await world.crash('lose', false)
+        await world.check(2)
+        await world.horizon(0, 0.5)
+        await world.check(3)
+      },
+    ),
+    { numRuns: 100 },
   )
 })

@@ -149,6 +149,43 @@ void test('a flush writes all full pages of all partitions at once, and then not
   assert.equal(storage.effects.length, 4)
 })
 
+void test('what a full disk kept from being written is written by the next flush', async () => {
+  const log = new SampleLog(crc32)
+  const { storage, queues } = await begin()
+  await fill(queues, log, { count: 3 * 127 })
+  storage.failNext('write', 'full')
+  await assert.rejects(queues.flush(), { name: 'StorageError' })
+  assert.equal(queues.dirtyBytes, 3 * 4_096)
+  await queues.flush()
+  assert.equal(queues.dirtyBytes, 0)
+  assert.equal(storage.peek(firstIndex)?.length, 3 * 4_096)
+  assert.ok(queues.encode(log.end).length < 4_096)
+})
+
+void test('a start removes what was written after its snapshot', async () => {
+  const { storage, log, start } = await restarted(127 * 2)
+  const { queues } = await start()
+  await fill(queues, log, { count: 127 })
+  const second = log.roll()
+  queues.roll(second)
+  await fill(queues, log, { count: 127 })
+  await queues.flush()
+  assert.equal((await storage.list('index')).length, 2)
+  await start()
+  assert.deepEqual(await storage.list('index'), [{ name: firstIndex.slice(6), bytes: 2 * 4_096 }])
+})
+
+void test('a start keeps the files that an older snapshot may still name', async () => {
+  const { storage, log, snapshot: older, start } = await restarted(127 * 2)
+  const { queues } = await start()
+  queues.roll(log.roll())
+  await apply(queues, log.horizon([{ key, low: offset(254) }]))
+  await queues.dropIndexFile(logPosition(0))
+  await begin({ storage, snapshot: queues.encode(log.end) })
+  const { queues: again } = await begin({ storage, snapshot: older })
+  assert.equal((await again.slice(key, offset(0))).count, 254)
+})
+
 void test('a record that is moved while its page is being written is found at its new place after a restart', async () => {
   const log = new SampleLog(crc32)
   const { storage, queues } = await begin()

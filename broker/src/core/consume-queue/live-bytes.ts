@@ -76,12 +76,14 @@ export class LiveBytes {
 
   /** Where the records of the entries [from, to) of a page lie. */
   spansOf(page: Page, { from, to }: { readonly from: number; readonly to: number }): Spans {
-    const bytes = new Map<number, number>()
+    const spans: number[] = []
+    let at = -1
     for (let index = from; index < to; index += 1) {
       const number = this.numberAt(page.positionAt(index))
-      bytes.set(number, (bytes.get(number) ?? 0) + page.sizeAt(index))
+      if (spans[at] !== number) at = placeOf(spans, number)
+      spans[at + 1] = (spans[at + 1] ?? 0) + page.sizeAt(index)
     }
-    return [...bytes].flat()
+    return spans
   }
 
   /** Spans with segments named as on disk. */
@@ -124,4 +126,10 @@ export class LiveBytes {
   #baseOf(number: number): LogPosition {
     return present(this.#bases[number], 'a segment number was given to a segment')
   }
+}
+
+/** Where the span of a segment is; adds an empty one when there is none. */
+function placeOf(spans: number[], number: number): number {
+  for (let at = 0; at < spans.length; at += 2) if (spans[at] === number) return at
+  return spans.push(number, 0) - 2
 }

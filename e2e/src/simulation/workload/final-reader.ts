@@ -1,4 +1,4 @@
-import { MqError, offset, offsets, partitionNumber, type TopicInfo, topicId } from '@popmq/protocol'
+import { MqError, offsets, partitionNumber, type TopicInfo, topicId } from '@popmq/protocol'
 import { type FinalPartition, type HistoryBook, partitionName, type PartitionName, type ReadMessage } from '../history.ts'
 import type { Routes, WireClient } from './wire-client.ts'
 import { WireReader } from './wire-reader.ts'

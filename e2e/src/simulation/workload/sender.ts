@@ -4,6 +4,7 @@ import { type AckLevel, type TopicInfo, isMqError } from '@popmq/protocol'
 import type { HistoryBook, Send } from '../history.ts'
 import { type TopicPlan, topicPlans } from './operator.ts'
 import type { WireClient } from './wire-client.ts'
+import type { Settle } from './wire-lane.ts'
 import { WireProducer } from './wire-producer.ts'
 
 export interface SenderParts {
@@ -11,7 +12,7 @@ export interface SenderParts {
   readonly client: WireClient
   readonly random: SeededRandom
   readonly history: HistoryBook
-  readonly settled: (send: Send) => void
+  readonly settle: Settle
 }
 
 /** Sends messages of its own numbering to topics at random: some keyed, some with dedup ids, in runs of 1 to 12. */
@@ -21,16 +22,16 @@ export class Sender {
   #sent = 0
 
   constructor(parts: SenderParts) {
-    const { client, random, settled } = parts
+    const { client, random, settle } = parts
     const deliverWithinMs = between(random, 4_000, 15_000)
     this.#parts = parts
-    const make = (acks: AckLevel): WireProducer => new WireProducer({ client, acks, deliverWithinMs, settled })
+    const make = (acks: AckLevel): WireProducer => new WireProducer({ client, acks, deliverWithinMs, settle })
     this.#producers = { received: make('received'), disk: make('disk') }
   }
 
   async work(isOver: () => boolean): Promise<void> {
     const { client, random } = this.#parts
-    const mostPauseMs = between(random, 20, 300)
+    const mostPauseMs = between(random, 40, 300)
     let topics: readonly TopicInfo[] = []
     while (!isOver()) {
       await sleep(client.parts.clock, random.next() * mostPauseMs)
@@ -53,7 +54,7 @@ export class Sender {
     const acks = random.next() < 0.25 ? 'received' : 'disk'
     const count = random.next() < 0.5 ? 1 : between(random, 2, 12)
     const sends = Array.from({ length: count }, () => this.#make(plan, { partition, acks }))
-    history.sends.push(...sends)
+    history.sending(sends)
     await this.#producers[acks].send(topic, partition, sends)
   }
 

@@ -1,9 +1,11 @@
 import { sleep } from '@popmq/kit'
 import { type AckLevel, asMqError, errorName, MessageIds, MqError, partitionNumber, produce } from '@popmq/protocol'
 import { type RunResult, topicId } from '@popmq/protocol'
-import type { Send } from '../history.ts'
+import type { HistoryBook, Send } from '../history.ts'
 import type { Routes, WireClient } from './wire-client.ts'
 import { encodeRun, receiptsOf } from './wire-run.ts'
+
+export type Settle = HistoryBook['settle']
 
 export interface WireLaneParts {
   readonly client: WireClient
@@ -13,7 +15,7 @@ export interface WireLaneParts {
   readonly producerId: number
   readonly acks: AckLevel
   readonly deliverWithinMs: number
-  readonly settled: (send: Send) => void
+  readonly settle: Settle
 }
 
 interface Run {
@@ -132,7 +134,7 @@ export class WireLane {
 
   #giveUp(): void {
     for (const { sends, mayBeStored, error } of this.#window) {
-      const state = mayBeStored ? 'unknown' : 'failed'
+      const state = mayBeStored ? ('unknown' as const) : ('failed' as const)
       for (const send of sends) this.#settle(send, { state, error: error?.name ?? 'never sent again' })
     }
     this.#window = []
@@ -140,8 +142,7 @@ export class WireLane {
     this.#nextBase = 0
   }
 
-  #settle(send: Send, outcome: Partial<Send>): void {
-    Object.assign(send, outcome, { settledMs: this.#parts.client.parts.clock.monotonic() })
-    this.#parts.settled(send)
+  #settle(send: Send, outcome: Pick<Send, 'state'> & Partial<Send>): void {
+    this.#parts.settle(send, { ...outcome, settledMs: this.#parts.client.parts.clock.monotonic() })
   }
 }

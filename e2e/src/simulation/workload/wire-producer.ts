@@ -1,13 +1,13 @@
 import { type AckLevel, producerOpen } from '@popmq/protocol'
 import type { Send } from '../history.ts'
 import type { WireClient } from './wire-client.ts'
-import { WireLane } from './wire-lane.ts'
+import { type Settle, WireLane } from './wire-lane.ts'
 
 export interface WireProducerParts {
   readonly client: WireClient
   readonly acks: AckLevel
   readonly deliverWithinMs: number
-  readonly settled: (send: Send) => void
+  readonly settle: Settle
 }
 
 /** Sends runs through one lane for each partition of each incarnation. */

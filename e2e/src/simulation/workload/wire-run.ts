@@ -4,10 +4,9 @@ import {
   partitionNumber,
   prepareMessage,
   producerId,
+  RecordWriter,
   type RunResult,
-  sealRecord,
   topicId,
-  writeMessage,
 } from '@popmq/protocol'
 import type { Send, SendReceipt } from '../history.ts'
 
@@ -26,9 +25,10 @@ export function encodeRun(sends: readonly Send[], place: RunPlace, ids: { next: 
     prepareMessage({ ...(key === undefined ? {} : { key }), ...(dedupId === undefined ? {} : { dedupId }) }, value),
   )
   const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
+  const writer = new RecordWriter(bytes)
   let at = 0
   for (const message of prepared) {
-    const end = writeMessage(bytes, at, message, {
+    writer.message(at, message, {
       kind: 'message',
       topicId: topicId(place.topicId),
       partition: partitionNumber(place.partition),
@@ -38,8 +38,7 @@ export function encodeRun(sends: readonly Send[], place: RunPlace, ids: { next: 
       runBase: place.base,
       messageId: ids.next(ids.nowMs),
     })
-    sealRecord(bytes, at, message.recordBytes, crc32)
-    at = end
+    at = writer.seal(at, crc32)
   }
   return bytes
 }

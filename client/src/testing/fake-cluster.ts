@@ -1,0 +1,311 @@
+import type { Clock } from '@popmq/kit'
+import { type AckLevel, epoch, errorNumber, fetch, type FetchedPartition, metadata } from '@popmq/protocol'
+import { MqError, offset, offsets, partitionKey, partitionNumber, produce } from '@popmq/protocol'
+import { producerOpen, purge, type RequestOf, RecordView, topicCreate, topicDelete, topicId } from '@popmq/protocol'
+import { type TopicInfo, type TopicPolicy, topicSet } from '@popmq/protocol'
+import { type Answer, type Channel, respond, route, type Routes, routes } from '@popmq/transport'
+import type { Transport } from '@popmq/transport'
+import { FakeLog } from './fake-log.ts'
+
+/** What to do with a request instead of carrying it out and answering it. */
+export type Fault =
+  | { readonly kind: 'refuse'; readonly error: MqError }
+  /** Nothing happens and the connection breaks. */
+  | { readonly kind: 'lose_request' }
+  /** It is carried out and the connection breaks. */
+  | { readonly kind: 'lose_reply' }
+  /** It is carried out after a while. */
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** It is never answered, and not carried out. */
+  | { readonly kind: 'swallow' }
+
+export interface Asked {
+  /** Name of the exchange. */
+  readonly name: string
+  /** Where it was asked. */
+  readonly address: string
+}
+
+const policy: TopicPolicy = {
+  retentionMs: 0,
+  maxBytes: 0,
+  maxMessageBytes: 1_000_000,
+  dedupWindowMs: 120_000,
+  replicas: 1,
+}
+
+/**
+ * A cluster that plays the servers' part of the protocol, in memory: one coordinator, brokers by number, replica set n
+ * led by broker n until it is moved. A log survives whatever happens to brokers.
+ */
+export class FakeCluster {
+  readonly coordinator = 'coordinator:1'
+  readonly topics = new Map<string, TopicInfo>()
+  readonly asked: Asked[] = []
+  /** Decides what becomes of each request. */
+  fault: (asked: Asked) => Fault | undefined = () => undefined
+  readonly #clock: Clock
+  readonly #transport: Transport
+  readonly #logs = new Map<number, FakeLog>()
+  readonly #leaders = new Map<number, number>()
+  readonly #channels = new Map<string, Set<Channel>>()
+  readonly #waiting = new Set<() => void>()
+  #nextTopicId = 1
+  #nextProducerId = 1
+  #epoch = 1
+
+  private constructor(clock: Clock, transport: Transport) {
+    this.#clock = clock
+    this.#transport = transport
+  }
+
+  static async start(clock: Clock, transport: Transport, brokers = 1): Promise<FakeCluster> {
+    const cluster = new FakeCluster(clock, transport)
+    await cluster.listen(cluster.coordinator)
+    for (let id = 1; id <= brokers; id += 1) {
+      cluster.#leaders.set(id, id)
+      await cluster.listen(brokerAddress(id))
+    }
+    return cluster
+  }
+
+  async listen(address: string): Promise<void> {
+    const role = address === this.coordinator ? 'coordinator' : 'broker'
+    await this.#transport.listen(address, (channel) => {
+      const channels = this.#channels.get(address) ?? new Set()
+      this.#channels.set(address, channels.add(channel))
+      const answers = this.#routes(address, channel)
+      respond(channel, { role, clusterId: () => 'a-cluster', clock: this.#clock, routes: answers })
+    })
+  }
+
+  addTopic(name: string, partitions = 1, changes: Partial<TopicPolicy> = {}): TopicInfo {
+    const sets = Array.from({ length: partitions }, (_, index) => 1 + (index % this.#leaders.size))
+    const id = topicId(this.#nextTopicId)
+    this.#nextTopicId += 1
+    const info = { name, id, sets, policy: { ...policy, ...changes }, createdAt: this.#clock.now() }
+    this.topics.set(name, info)
+    return info
+  }
+
+  growTopic(name: string, partitions: number): void {
+    const info = this.#topic(name)
+    const sets = Array.from({ length: partitions }, (_, index) => 1 + (index % this.#leaders.size))
+    this.topics.set(name, { ...info, sets })
+  }
+
+  log(name: string, partition = 0): FakeLog {
+    return this.#log(this.#topic(name).id, partition)
+  }
+
+  /** Has another broker lead a replica set; 0: none. */
+  move(set: number, broker: number): void {
+    this.#leaders.set(set, broker)
+    this.#epoch += 1
+  }
+
+  /** Breaks all connections to a broker. */
+  disconnect(broker: number): void {
+    for (const channel of this.#channels.get(brokerAddress(broker)) ?? []) channel.close()
+  }
+
+  count(name: string): number {
+    return this.asked.filter((asked) => asked.name === name).length
+  }
+
+  #topic(name: string): TopicInfo {
+    const info = this.topics.get(name)
+    if (info === undefined) throw new MqError('topic_not_found', `no topic ${name}`)
+    return info
+  }
+
+  #log(topic: number, partition: number): FakeLog {
+    const key = partitionKey(topicId(topic), partitionNumber(partition))
+    let log = this.#logs.get(key)
+    if (log === undefined) this.#logs.set(key, (log = new FakeLog()))
+    return log
+  }
+
+  #routes(address: string, channel: Channel): Routes {
+    const faulty = <Q, R>(name: string, carryOut: (request: Q, bytes: Uint8Array) => Promise<R> | R) =>
+      async (request: Q, { bytes }: { bytes: Uint8Array }): Promise<R> => {
+        const asked = { name, address }
+        this.asked.push(asked)
+        const fault = this.fault(asked)
+        if (fault?.kind === 'refuse') throw fault.error
+        if (fault?.kind === 'swallow') return new Promise(() => undefined)
+        if (fault?.kind === 'lose_request') {
+          channel.close()
+          return new Promise(() => undefined)
+        }
+        if (fault?.kind === 'delay') {
+          await new Promise<void>((resolve) => this.#clock.after(fault.ms, resolve))
+        }
+        const answer = await carryOut(request, bytes)
+        if (fault?.kind === 'lose_reply') channel.close()
+        return answer
+      }
+    if (address === this.coordinator) {
+      return routes(
+        route(metadata, faulty('metadata', (request) => ({ reply: this.#metadata(request) }))),
+        route(producerOpen, faulty('producer_open', () => {
+          this.#nextProducerId += 1
+          return { reply: { producerId: this.#nextProducerId - 1 } }
+        })),
+        route(topicCreate, faulty('topic_create', ({ name, partitions }) => {
+          if (this.topics.has(name)) throw new MqError('topic_exists', `topic ${name} exists`)
+          return { reply: { topic: this.addTopic(name, partitions) } }
+        })),
+        route(topicSet, faulty('topic_set', ({ name, partitions }) => {
+          if (partitions !== undefined) this.growTopic(name, partitions)
+          return { reply: { topic: this.#topic(name) } }
+        })),
+        route(topicDelete, faulty('topic_delete', ({ name }) => {
+          const { id } = this.#topic(name)
+          this.topics.delete(name)
+          return { reply: { id } }
+        })),
+      )
+    }
+    const broker = Number(address.split(':')[1])
+    return routes(
+      route(produce, faulty('produce', (request, bytes) => this.#produce(request, bytes, broker))),
+      route(fetch, faulty('fetch', (request) => this.#fetch(request, broker))),
+      route(offsets, faulty('offsets', (request) => this.#offsets(request))),
+      route(purge, faulty('purge', ({ topicId: topic, partition, before }) => {
+        const log = this.#log(topic, partition)
+        if (before > log.high) throw new MqError('offset_out_of_range', `high is ${log.high}`)
+        log.dropOldest(Math.max(0, before - log.low))
+        return { reply: bounds(log) }
+      })),
+    )
+  }
+
+  #metadata({ topics: names }: RequestOf<typeof metadata>) {
+    const all = [...this.topics.values()]
+    return {
+      clusterId: 'a-cluster',
+      topics: names === undefined ? all : all.filter(({ name }) => names.includes(name)),
+      sets: [...this.#leaders].map(([id, leader]) => {
+        return { id, leader, epoch: epoch(this.#epoch), address: leader === 0 ? '' : brokerAddress(leader) }
+      }),
+      brokers: [...this.#leaders.keys()].map((id) => {
+        return { id, epoch: epoch(1), address: brokerAddress(id), alive: true, setId: id }
+      }),
+    }
+  }
+
+  /** Why a broker cannot serve a partition. */
+  #refusal(topic: number, partition: number, broker: number): { error: number; what: string } | undefined {
+    const info = [...this.topics.values()].find(({ id }) => id === topic)
+    const set = info?.sets[partition]
+    if (set === undefined) return { error: errorNumber('topic_not_found'), what: 'no such topic' }
+    if (this.#leaders.get(set) === broker) return undefined
+    return { error: errorNumber('not_leader'), what: 'another broker leads' }
+  }
+
+  #produce({ acks, runs }: RequestOf<typeof produce>, bytes: Uint8Array, broker: number) {
+    let at = 0
+    const results = runs.map((run) => {
+      const refusal = this.#refusal(run.topicId, run.partition, broker)
+      const ofRun = bytes.slice(at, at + run.bytes)
+      at += run.bytes
+      if (refusal !== undefined) return refusal
+      const { error, ...placed } = this.#log(run.topicId, run.partition).append(ofRun, this.#clock.now())
+      if (error !== undefined) return { error: errorNumber(error), what: `the fake says ${error}` }
+      const { baseOffset, deduplicated, ...rest } = placed
+      return {
+        ...rest,
+        level: levelOf(acks),
+        ...(baseOffset === undefined ? {} : { baseOffset: offset(baseOffset) }),
+        ...(deduplicated === undefined
+          ? {}
+          : { deduplicated: deduplicated.map((each) => ({ ...each, partition: run.partition, offset: offset(each.offset) })) }),
+      }
+    })
+    for (const wake of [...this.#waiting]) wake()
+    return acks === 'none' ? undefined : { reply: { results } }
+  }
+
+  async #fetch(request: RequestOf<typeof fetch>, broker: number): Promise<Answer<{ results: FetchedResult[] }>> {
+    const endsAt = this.#clock.monotonic() + request.waitMs
+    for (;;) {
+      const found = this.#read(request, broker)
+      const leftMs = endsAt - this.#clock.monotonic()
+      if (found.reply.results.length > 0 || leftMs <= 0) return found
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          timer.cancel()
+          this.#waiting.delete(wake)
+          resolve()
+        }
+        const timer = this.#clock.after(leftMs, wake)
+        this.#waiting.add(wake)
+      })
+    }
+  }
+
+  #read({ partitions, maxBytes }: RequestOf<typeof fetch>, broker: number) {
+    const results: FetchedResult[] = []
+    const slices: Uint8Array[] = []
+    let room = maxBytes
+    for (const asked of partitions) {
+      const { topicId: topic, partition, offset: from } = asked
+      const log = this.#log(topic, partition)
+      const place = { topicId: topic, partition, ...bounds(log), next: from, bytes: 0 }
+      const refusal = this.#refusal(topic, partition, broker)
+      if (refusal !== undefined) results.push({ ...place, ...refusal })
+      else if (from < log.low || from > log.high) {
+        const what = `offset ${from} is not from ${log.low} to ${log.high}`
+        results.push({ ...place, error: errorNumber('offset_out_of_range'), what })
+      } else {
+        const read = select(log, asked, room)
+        room -= read.bytes
+        slices.push(...read.slices)
+        if (read.next > from) results.push({ ...place, next: offset(read.next), bytes: read.bytes })
+      }
+    }
+    return { reply: { results }, slices }
+  }
+
+  #offsets({ partitions }: RequestOf<typeof offsets>) {
+    const results = partitions.map(({ topicId: topic, partition, at }) => {
+      const log = this.#log(topic, partition)
+      const found = log.records.findIndex((bytes) => new RecordView(bytes).appendedAt >= (at ?? 0))
+      const first = found === -1 ? log.high : log.low + found
+      const ofTime = at === undefined ? {} : { offset: offset(first) }
+      return { topicId: topic, partition, ...bounds(log), ...ofTime }
+    })
+    return { reply: { results } }
+  }
+}
+
+type FetchedResult = ReturnType<typeof fetch.reply>['results'][number]
+
+export function brokerAddress(id: number): string {
+  return `broker:${id}`
+}
+
+function levelOf(acks: AckLevel): 'received' | 'disk' | 'quorum' {
+  return acks === 'none' ? 'received' : acks
+}
+
+function bounds({ low, high }: FakeLog) {
+  return { low: offset(low), high: offset(high) }
+}
+
+function select(log: FakeLog, { offset: from, tagHashes }: FetchedPartition, room: number) {
+  const slices: Uint8Array[] = []
+  let bytes = 0
+  let next: number = from
+  for (const record of log.records.slice(from - log.low)) {
+    const isWanted = tagHashes === undefined || tagHashes.includes(new RecordView(record).tagHash)
+    if (isWanted && bytes > 0 && bytes + record.length > room) break
+    if (isWanted && bytes === 0 && room <= 0) break
+    next += 1
+    if (!isWanted) continue
+    slices.push(record)
+    bytes += record.length
+  }
+  return { slices, bytes, next }
+}
