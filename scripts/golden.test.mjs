@@ -66,7 +66,9 @@ function hexOfLine(line) {
 function numbersUnder(heading) {
   const section = normative.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''
   const rows = [...section.matchAll(/^\|\s*`(\w+)`\s*\|\s*([\d,]+)\s*\|/gm)]
-  return Object.fromEntries(rows.map(([, name, number = '']) => [name, +number.replaceAll(',', '')]))
+  return Object.fromEntries(
+    rows.map(([, name, number = '']) => [name, +number.replaceAll(',', '')]),
+  )
 }
 
 void test('the documents quote the bytes of every golden fixture, and no others', async () => {
@@ -104,7 +106,8 @@ void test('docs/errors.md tells how to mend each error', async () => {
   const { errorTable } = await loadProtocol()
   const rows = readDocument('docs/errors.md').split('\n')
   const silent = Object.entries(errorTable).filter(
-    ([name, { mend }]) => !rows.some((row) => row.startsWith(`| \`${name}\` |`) && row.includes(mend)),
+    ([name, { mend }]) =>
+      !rows.some((row) => row.startsWith(`| \`${name}\` |`) && row.includes(mend)),
   )
   assert.deepEqual(silent, [])
 })

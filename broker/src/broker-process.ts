@@ -69,7 +69,9 @@ export async function brokerProcess(options: BrokerProcessOptions): Promise<Runn
     await directory.close()
     throw error
   }
-  const lost = directory.lost.then(() => new MqError('data_directory_locked', `${options.data} was taken from this process`))
+  const lost = directory.lost.then(
+    () => new MqError('data_directory_locked', `${options.data} was taken from this process`),
+  )
   const running = broker
   return {
     address: running.address,
@@ -90,15 +92,28 @@ async function openDirectory({ data, id }: BrokerProcessOptions): Promise<DataDi
   }
 }
 
-async function answer(path: string, now: { broker: Broker | undefined; metrics: Metrics }): Promise<HttpAnswer | undefined> {
-  const text = (status: number, body: string): HttpAnswer => ({ status, contentType: 'text/plain; charset=utf-8', body })
+async function answer(
+  path: string,
+  now: { broker: Broker | undefined; metrics: Metrics },
+): Promise<HttpAnswer | undefined> {
+  const text = (status: number, body: string): HttpAnswer => ({
+    status,
+    contentType: 'text/plain; charset=utf-8',
+    body,
+  })
   switch (path) {
     case '/healthz':
       return text(200, 'ok\n')
     case '/readyz':
-      return now.broker?.isServing === true ? text(200, 'ready\n') : text(503, 'the broker does not serve yet\n')
+      return now.broker?.isServing === true
+        ? text(200, 'ready\n')
+        : text(503, 'the broker does not serve yet\n')
     case '/metrics':
-      return { status: 200, contentType: now.metrics.contentType, body: await now.metrics.text(now.broker) }
+      return {
+        status: 200,
+        contentType: now.metrics.contentType,
+        body: await now.metrics.text(now.broker),
+      }
     default:
       return undefined
   }

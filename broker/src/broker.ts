@@ -1,6 +1,23 @@
 import { type Clock, deferred, type Log, type Random, type Storage, type Timer } from '@popmq/kit'
-import { asMqError, type Checksum, fetch, isMqError, MqError, offsets, produce, purge } from '@popmq/protocol'
-import { type Listener, respond, type ResponderEvent, route, routes, type Routes, type Transport } from '@popmq/transport'
+import {
+  asMqError,
+  type Checksum,
+  fetch,
+  isMqError,
+  MqError,
+  offsets,
+  produce,
+  purge,
+} from '@popmq/protocol'
+import {
+  type Listener,
+  respond,
+  type ResponderEvent,
+  route,
+  routes,
+  type Routes,
+  type Transport,
+} from '@popmq/transport'
 import { claimIdentity, readIdentity } from './core/cluster-identity.ts'
 import { type LogOptions, logOptions } from './core/options.ts'
 import { RecoveredSet } from './core/recovered-set.ts'
@@ -56,7 +73,12 @@ export class Broker {
   private constructor(ports: BrokerPorts, options: BrokerOptions) {
     this.#ports = ports
     const incarnation = hex(ports.random.fill(new Uint8Array(16)))
-    this.#link = new CoordinatorLink({ ...ports, coordinators: options.coordinators, brokerId: options.id, incarnation })
+    this.#link = new CoordinatorLink({
+      ...ports,
+      coordinators: options.coordinators,
+      brokerId: options.id,
+      incarnation,
+    })
   }
 
   /**
@@ -115,11 +137,22 @@ export class Broker {
     const all = this.#routes()
     this.#listener = await transport.listen(options.listen, (channel) => {
       const observe = (event: ResponderEvent): void => this.#observe(event)
-      respond(channel, { role: 'broker', clusterId: () => this.#clusterId, clock, routes: all, observe })
+      respond(channel, {
+        role: 'broker',
+        clusterId: () => this.#clusterId,
+        clock,
+        routes: all,
+        observe,
+      })
     })
     const { highestTopicId, highestEpoch } = recovered.facts
     const address = options.advertise ?? this.#listener.address
-    const opened = await this.#link.open({ address, clusterId: identity?.clusterId, highestTopicId, highestEpoch })
+    const opened = await this.#link.open({
+      address,
+      clusterId: identity?.clusterId,
+      highestTopicId,
+      highestEpoch,
+    })
     this.#clusterId = opened.clusterId
     await claimIdentity(storage, opened)
     this.#set = await recovered.lead({ ...opened, onFailed: (error) => this.#fail(error) })
@@ -129,20 +162,33 @@ export class Broker {
       fenced: (error) => this.#fail(error),
     })
     this.#tickLater()
-    this.#ports.log.info('broker_serving', { brokerId: options.id, address, epoch: opened.epoch, setId: opened.setId })
+    this.#ports.log.info('broker_serving', {
+      brokerId: options.id,
+      address,
+      epoch: opened.epoch,
+      setId: opened.setId,
+    })
   }
 
   #routes(): Routes {
     const { clock } = this.#ports
     const serving = (): ReplicaSet => this.#serving()
-    const parts = (): { set: ReplicaSet; topics: ReplicaSet['topics'] } => ({ set: serving(), topics: serving().topics })
+    const parts = (): { set: ReplicaSet; topics: ReplicaSet['topics'] } => ({
+      set: serving(),
+      topics: serving().topics,
+    })
     return routes(
       route(produce, (request, context) =>
         handleProduce(request, context, { ...parts(), clock, disk: () => serving().disk }),
       ),
       route(fetch, (request, context) => {
         const { reader, waiters } = serving()
-        return handleFetch(request, context, { reader, waiters, clock, isStopping: () => !this.isServing })
+        return handleFetch(request, context, {
+          reader,
+          waiters,
+          clock,
+          isStopping: () => !this.isServing,
+        })
       }),
       route(offsets, (request) => handleOffsets(request, parts())),
       route(purge, (request) => handlePurge(request, parts())),
@@ -151,7 +197,8 @@ export class Broker {
 
   #serving(): ReplicaSet {
     if (this.#state === 'serving' && this.#set !== undefined) return this.#set
-    if (this.#state === 'starting') throw new MqError('not_leader', 'the broker is starting', { retryAfterMs: 100 })
+    if (this.#state === 'starting')
+      throw new MqError('not_leader', 'the broker is starting', { retryAfterMs: 100 })
     throw new MqError('shutting_down', 'the broker is stopping', { retryAfterMs: 500 })
   }
 
@@ -167,7 +214,8 @@ export class Broker {
       await this.#set?.tick()
     } catch (error) {
       // A full disk passes; anything else that upkeep cannot do means that the data cannot be trusted to this process.
-      if (!isMqError(error, 'disk_full', 'broker_busy', 'outcome_unknown', 'shutting_down')) this.#fail(asMqError(error))
+      if (!isMqError(error, 'disk_full', 'broker_busy', 'outcome_unknown', 'shutting_down'))
+        this.#fail(asMqError(error))
       else this.#ports.log.warn('upkeep_put_off', { error: error.message })
     }
     if (this.#state === 'serving') this.#tickLater()

@@ -25,7 +25,11 @@ export class Metrics {
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     })
-    this.#connections = new Gauge({ name: 'popmq_broker_connections', help: 'Open client connections', registers })
+    this.#connections = new Gauge({
+      name: 'popmq_broker_connections',
+      help: 'Open client connections',
+      registers,
+    })
     collectDefaultMetrics({ register: this.#registry })
   }
 
@@ -41,7 +45,8 @@ export class Metrics {
 
   /** The text format, with the figures of the broker as they are now. */
   text(broker: Broker | undefined): Promise<string> {
-    for (const [name, value] of Object.entries(broker?.set?.stats() ?? {})) this.#figure(name).set(value)
+    for (const [name, value] of Object.entries(broker?.set?.stats() ?? {}))
+      this.#figure(name).set(value)
     return this.#registry.metrics()
   }
 
@@ -49,7 +54,11 @@ export class Metrics {
     const known = this.#figures.get(name)
     if (known !== undefined) return known
     const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-    const figure = new Gauge({ name: `popmq_broker_${snake}`, help: `${snake.replaceAll('_', ' ')} of the replica set`, registers: [this.#registry] })
+    const figure = new Gauge({
+      name: `popmq_broker_${snake}`,
+      help: `${snake.replaceAll('_', ' ')} of the replica set`,
+      registers: [this.#registry],
+    })
     this.#figures.set(name, figure)
     return figure
   }

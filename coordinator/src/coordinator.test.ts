@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { brokerSession, metadata, producerOpen, topicCreate, topicDelete } from '@popmq/protocol'
+import { MemoryStorage } from '@popmq/kit/testing'
+import {
+  brokerSession,
+  metadata,
+  type MqError,
+  producerOpen,
+  topicCreate,
+  topicDelete,
+} from '@popmq/protocol'
+import { EmbeddedRegistry } from './registry/embedded-registry.ts'
 import { type CommitFault, MemoryRegistry } from './registry/memory-registry.ts'
 import { CoordinatorWorld, refused } from './testing/coordinator-world.ts'
 
@@ -113,4 +122,22 @@ void test('a change that is cut short by the stop of the coordinator is said to 
   await world.during(failed)
   await world.start()
   assert.equal((await world.ask(metadata, {})).topics.length, 1)
+})
+
+void test('a failed sync of the registry ends the coordinator: the write is unsure, the process is told why', async () => {
+  const storage = new MemoryStorage()
+  const fatal: string[] = []
+  const onFatal = (error: MqError): void => void fatal.push(error.name)
+  const world = new CoordinatorWorld(await EmbeddedRegistry.open({ storage, onFatal }))
+  await world.start({ onFatal })
+  await world.openBroker(1)
+  storage.failNext('sync')
+  const startedMs = world.scheduler.monotonic()
+  await assert.rejects(
+    world.ask(topicCreate, { name: 'a', partitions: 1 }),
+    refused('registry_unavailable'),
+  )
+  assert.ok(world.scheduler.monotonic() - startedMs < 200, 'it does not go on trying')
+  await assert.rejects(world.ask(metadata, {}), refused('registry_unavailable'))
+  assert.deepEqual(fatal, ['disk_failed', 'registry_unavailable'])
 })

@@ -74,7 +74,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let lost: MqError | undefined
   let cluster: Cluster | undefined
   const session = await options.registry.openSession((reason) => {
-    lost = asMqError(reason)
+    const what = `the session with the registry has ended: ${asMqError(reason).what}`
+    lost = new MqError('registry_unavailable', what, { cause: reason })
     cluster?.leadership.depose(lost)
   })
   try {

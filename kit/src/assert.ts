@@ -10,7 +10,8 @@ export function assert(condition: boolean, invariant: string): asserts condition
 
 /** Returns `value`, asserting that it is there. */
 export function present<T>(value: T | undefined | null, invariant: string): T {
-  if (value === undefined || value === null) throw new AssertionError(`broken invariant: ${invariant}`)
+  if (value === undefined || value === null)
+    throw new AssertionError(`broken invariant: ${invariant}`)
   return value
 }
 

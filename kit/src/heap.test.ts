@@ -10,7 +10,10 @@ void test('a heap gives back what was pushed, smallest first', () => {
       for (const number of numbers) heap.push(number)
       const popped = []
       while (heap.size > 0) popped.push(heap.pop())
-      assert.deepEqual(popped, numbers.toSorted((a, b) => a - b))
+      assert.deepEqual(
+        popped,
+        numbers.toSorted((a, b) => a - b),
+      )
     }),
   )
 })

@@ -7,5 +7,13 @@ export { Heap } from './heap.ts'
 export { type Closable, closeAll } from './lifecycle.ts'
 export { lineLog, type Log, type LogFields, type LogLevel, logLevels, silentLog } from './log.ts'
 export { between, type Random, systemRandom } from './random.ts'
-export { dropFront, readWhole, replaceFile, type Storage, StorageError, type StorageFile, writeAll } from './storage.ts'
+export {
+  dropFront,
+  readWhole,
+  replaceFile,
+  type Storage,
+  StorageError,
+  type StorageFile,
+  writeAll,
+} from './storage.ts'
 export { nearest } from './words.ts'

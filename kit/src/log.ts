@@ -22,7 +22,10 @@ export function lineLog(write: (line: string) => void, now: () => number, level:
       if (logLevels.indexOf(eventLevel) > loudest) return
       const words = Object.entries(fields)
         .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => ` ${name}=${typeof value === 'string' ? JSON.stringify(value) : value}`)
+        .map(
+          ([name, value]) =>
+            ` ${name}=${typeof value === 'string' ? JSON.stringify(value) : value}`,
+        )
       write(`${new Date(now()).toISOString()} ${eventLevel} ${event}${words.join('')}`)
     }
   return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }

@@ -49,7 +49,11 @@ export class StorageError extends Error {
 }
 
 /** Writes all bytes, however short the writes. */
-export async function writeAll(file: StorageFile, parts: readonly Uint8Array[], at: number): Promise<void> {
+export async function writeAll(
+  file: StorageFile,
+  parts: readonly Uint8Array[],
+  at: number,
+): Promise<void> {
   let rest = parts
   let position = at
   while (rest.length > 0) {
@@ -74,7 +78,11 @@ export function dropFront(parts: readonly Uint8Array[], bytes: number): Uint8Arr
 }
 
 /** Replaces `path` by `bytes` at once: after a crash the file holds either the old or the new bytes, whole. */
-export async function replaceFile(storage: Storage, path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(
+  storage: Storage,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
   const temporary = `${path}.new`
   await storage.remove(temporary)
   const file = await storage.create(temporary)

@@ -41,20 +41,34 @@ export interface BodyLimits {
   readonly items: number
 }
 
-export const requestBodyLimits: BodyLimits = { fieldsBytes: limits.requestFieldsBytes, items: limits.requestItems }
-export const replyBodyLimits: BodyLimits = { fieldsBytes: limits.replyFieldsBytes, items: limits.replyItems }
+export const requestBodyLimits: BodyLimits = {
+  fieldsBytes: limits.requestFieldsBytes,
+  items: limits.requestItems,
+}
+export const replyBodyLimits: BodyLimits = {
+  fieldsBytes: limits.replyFieldsBytes,
+  items: limits.replyItems,
+}
 
 /** @throws MqError `malformed_body` */
 export function decodeBody(body: Uint8Array, { fieldsBytes, items }: BodyLimits): Body {
-  if (body[0] !== arrayOfTwo) throw new MqError('malformed_body', 'a body is not an array of a map and a byte string')
+  if (body[0] !== arrayOfTwo)
+    throw new MqError('malformed_body', 'a body is not an array of a map and a byte string')
   const initial = body[1] ?? 0
-  if (initial >> 5 !== 5) throw new MqError('malformed_body', 'the first item of a body is not a map')
+  if (initial >> 5 !== 5)
+    throw new MqError('malformed_body', 'the first item of a body is not a map')
   const mapEnd = prescan(body, 1, { depth: limits.fieldDepth - 1, items })
-  if (mapEnd - 1 > fieldsBytes) throw new MqError('malformed_body', `the fields of a body take more than ${fieldsBytes} bytes`)
+  if (mapEnd - 1 > fieldsBytes)
+    throw new MqError('malformed_body', `the fields of a body take more than ${fieldsBytes} bytes`)
   const bytesEnd = prescan(body, mapEnd, { depth: 1, items: 1 })
-  if (bytesEnd !== body.length) throw new MqError('malformed_body', `${body.length - bytesEnd} bytes follow the body`)
-  if ((body[mapEnd] ?? 0) >> 5 !== 2) throw new MqError('malformed_body', 'the second item of a body is not a byte string')
-  return { fields: decodeFields(body.subarray(1, mapEnd)), bytes: body.subarray(mapEnd + headBytes(body[mapEnd] ?? 0), bytesEnd) }
+  if (bytesEnd !== body.length)
+    throw new MqError('malformed_body', `${body.length - bytesEnd} bytes follow the body`)
+  if ((body[mapEnd] ?? 0) >> 5 !== 2)
+    throw new MqError('malformed_body', 'the second item of a body is not a byte string')
+  return {
+    fields: decodeFields(body.subarray(1, mapEnd)),
+    bytes: body.subarray(mapEnd + headBytes(body[mapEnd] ?? 0), bytesEnd),
+  }
 }
 
 /** Encodes a plain map, as record headers are stored. The result is a copy. */

@@ -13,8 +13,15 @@ export interface Exchange<Request, Reply> {
 }
 
 export type RequestOf<E> = E extends Exchange<infer Request, unknown> ? Request : never
-export type ReplyOf<E> = E extends Exchange<never, infer Reply> ? Reply : E extends Exchange<infer _, infer Reply> ? Reply : never
+export type ReplyOf<E> =
+  E extends Exchange<never, infer Reply>
+    ? Reply
+    : E extends Exchange<infer _, infer Reply>
+      ? Reply
+      : never
 
-export function exchange<Request, Reply>(parts: Exchange<Request, Reply>): Exchange<Request, Reply> {
+export function exchange<Request, Reply>(
+  parts: Exchange<Request, Reply>,
+): Exchange<Request, Reply> {
   return Object.freeze(parts)
 }

@@ -22,7 +22,8 @@ type ObjectOf<S> = { readonly [K in Exclude<keyof S, OptionalKeys<S>>]: Checked<
 export function object<S extends Record<string, Check<unknown>>>(shape: S): Check<ObjectOf<S>> {
   const entries = Object.entries(shape)
   return (value, path) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(path, 'must be a map', value)
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw invalid(path, 'must be a map', value)
     const source = value as Record<string, unknown>
     const result: Record<string, unknown> = {}
     for (const [name, check] of entries) {
@@ -42,7 +43,10 @@ export function optional<T>(check: Check<T>): OptionalCheck<T> {
 }
 
 /** A whole number in [low, high]. */
-export function whole<N extends number = number>(low = 0, high: number = Number.MAX_SAFE_INTEGER): Check<N> {
+export function whole<N extends number = number>(
+  low = 0,
+  high: number = Number.MAX_SAFE_INTEGER,
+): Check<N> {
   return (value, path) => {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < low || value > high) {
       throw invalid(path, `must be a whole number from ${low} to ${high}`, value)
@@ -57,7 +61,8 @@ export function text(mostBytes: number, leastBytes = 0): Check<string> {
   return (value, path) => {
     if (typeof value !== 'string') throw invalid(path, 'must be text', value)
     const bytes = utf8.encode(value).length
-    if (bytes > mostBytes || bytes < leastBytes) throw invalid(path, `must be ${leastBytes} to ${mostBytes} bytes of text`, value)
+    if (bytes > mostBytes || bytes < leastBytes)
+      throw invalid(path, `must be ${leastBytes} to ${mostBytes} bytes of text`, value)
     if (loneSurrogate.test(value)) throw invalid(path, 'must be well-formed text', value)
     return value
   }
@@ -72,14 +77,18 @@ export const flag: Check<boolean> = (value, path) => {
 export function bytes(mostBytes: number): Check<Uint8Array> {
   return (value, path) => {
     if (!(value instanceof Uint8Array)) throw invalid(path, 'must be bytes', value)
-    if (value.length > mostBytes) throw invalid(path, `must be at most ${mostBytes} bytes`, value.length)
+    if (value.length > mostBytes)
+      throw invalid(path, `must be at most ${mostBytes} bytes`, value.length)
     return Uint8Array.from(value)
   }
 }
 
-export function oneOf<const Words extends readonly string[]>(...words: Words): Check<Words[number]> {
+export function oneOf<const Words extends readonly string[]>(
+  ...words: Words
+): Check<Words[number]> {
   return (value, path) => {
-    if (typeof value !== 'string' || !words.includes(value)) throw invalid(path, `must be one of ${words.join(', ')}`, value)
+    if (typeof value !== 'string' || !words.includes(value))
+      throw invalid(path, `must be one of ${words.join(', ')}`, value)
     return value
   }
 }
@@ -87,17 +96,23 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): C
 export function list<T>(item: Check<T>, mostItems: number): Check<readonly T[]> {
   return (value, path) => {
     if (!Array.isArray(value)) throw invalid(path, 'must be a list', value)
-    if (value.length > mostItems) throw invalid(path, `must have at most ${mostItems} items`, value.length)
+    if (value.length > mostItems)
+      throw invalid(path, `must have at most ${mostItems} items`, value.length)
     return value.map((member, index) => item(member, `${path}[${index}]`))
   }
 }
 
 /** A map from text to values of one kind. */
-export function dictionary<T>(item: Check<T>, mostKeys: number): Check<Readonly<Record<string, T>>> {
+export function dictionary<T>(
+  item: Check<T>,
+  mostKeys: number,
+): Check<Readonly<Record<string, T>>> {
   return (value, path) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(path, 'must be a map', value)
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw invalid(path, 'must be a map', value)
     const entries = Object.entries(value)
-    if (entries.length > mostKeys) throw invalid(path, `must have at most ${mostKeys} keys`, entries.length)
+    if (entries.length > mostKeys)
+      throw invalid(path, `must have at most ${mostKeys} keys`, entries.length)
     return Object.fromEntries(entries.map(([key, member]) => [key, item(member, `${path}.${key}`)]))
   }
 }
@@ -106,6 +121,14 @@ const utf8 = new TextEncoder()
 const loneSurrogate = /\p{Surrogate}/u
 
 function invalid(path: string, rule: string, got: unknown): MqError {
-  const shown = typeof got === 'string' ? JSON.stringify(got.slice(0, 60)) : typeof got === 'number' ? String(got) : typeof got
-  return new MqError('invalid_request', `${path === '' ? 'the body' : `field ${path}`} ${rule}, got ${shown}`)
+  const shown =
+    typeof got === 'string'
+      ? JSON.stringify(got.slice(0, 60))
+      : typeof got === 'number'
+        ? String(got)
+        : typeof got
+  return new MqError(
+    'invalid_request',
+    `${path === '' ? 'the body' : `field ${path}`} ${rule}, got ${shown}`,
+  )
 }

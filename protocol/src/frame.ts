@@ -40,20 +40,33 @@ export function writeFrameHeader(
  * @throws MqError `malformed_frame` when the bytes are not 1 to 1,024 whole frames, or a body is longer than
  * `mostBodyBytes`.
  */
-export function readFrames(message: Uint8Array, mostBodyBytes: number = limits.frameBodyBytes): Frame[] {
+export function readFrames(
+  message: Uint8Array,
+  mostBodyBytes: number = limits.frameBodyBytes,
+): Frame[] {
   const frames: Frame[] = []
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength)
   let at = 0
   do {
-    if (frames.length === limits.framesPerMessage) throw malformed(`more than ${limits.framesPerMessage} come in one message`)
-    if (message.length - at < frameHeaderBytes) throw malformed(`${message.length - at} bytes are too few for a header`)
-    if (view.getUint16(at) !== frameMagic) throw malformed('it does not start with the magic 0x504d')
+    if (frames.length === limits.framesPerMessage)
+      throw malformed(`more than ${limits.framesPerMessage} come in one message`)
+    if (message.length - at < frameHeaderBytes)
+      throw malformed(`${message.length - at} bytes are too few for a header`)
+    if (view.getUint16(at) !== frameMagic)
+      throw malformed('it does not start with the magic 0x504d')
     const bodyBytes = view.getUint32(at + 8)
-    if (bodyBytes > mostBodyBytes) throw malformed(`its body of ${bodyBytes} bytes is longer than ${mostBodyBytes}`)
+    if (bodyBytes > mostBodyBytes)
+      throw malformed(`its body of ${bodyBytes} bytes is longer than ${mostBodyBytes}`)
     const end = at + frameHeaderBytes + bodyBytes
-    if (end > message.length) throw malformed(`its body ends ${end - message.length} bytes after the message`)
+    if (end > message.length)
+      throw malformed(`its body ends ${end - message.length} bytes after the message`)
     const body = message.subarray(at + frameHeaderBytes, end)
-    frames.push({ version: view.getUint8(at + 2), type: view.getUint8(at + 3), correlationId: view.getUint32(at + 4), body })
+    frames.push({
+      version: view.getUint8(at + 2),
+      type: view.getUint8(at + 3),
+      correlationId: view.getUint32(at + 4),
+      body,
+    })
     at = end
   } while (at < message.length)
   return frames

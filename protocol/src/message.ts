@@ -37,7 +37,10 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** @throws MqError `invalid_request` naming the section that is too long or not allowed. */
-export function prepareMessage({ tag, key, headers, dedupId }: MessageSections, value: unknown): PreparedMessage {
+export function prepareMessage(
+  { tag, key, headers, dedupId }: MessageSections,
+  value: unknown,
+): PreparedMessage {
   const { form, body } = encodeValue(value)
   const parts = {
     tag: section('tag', tag, limits.tagBytes),
@@ -47,10 +50,14 @@ export function prepareMessage({ tag, key, headers, dedupId }: MessageSections, 
   }
   let set = form
   let recordBytes = recordFixedBytes + body.length
-  if (parts.tag !== undefined) [set, recordBytes] = [set | flags.tag, recordBytes + 2 + parts.tag.length]
-  if (parts.key !== undefined) [set, recordBytes] = [set | flags.key, recordBytes + 2 + parts.key.length]
-  if (parts.headers !== undefined) [set, recordBytes] = [set | flags.headers, recordBytes + 4 + parts.headers.length]
-  if (parts.dedupId !== undefined) [set, recordBytes] = [set | flags.dedupId, recordBytes + 2 + parts.dedupId.length]
+  if (parts.tag !== undefined)
+    [set, recordBytes] = [set | flags.tag, recordBytes + 2 + parts.tag.length]
+  if (parts.key !== undefined)
+    [set, recordBytes] = [set | flags.key, recordBytes + 2 + parts.key.length]
+  if (parts.headers !== undefined)
+    [set, recordBytes] = [set | flags.headers, recordBytes + 4 + parts.headers.length]
+  if (parts.dedupId !== undefined)
+    [set, recordBytes] = [set | flags.dedupId, recordBytes + 2 + parts.dedupId.length]
   return {
     ...parts,
     body,
@@ -61,28 +68,47 @@ export function prepareMessage({ tag, key, headers, dedupId }: MessageSections, 
   }
 }
 
-function section(name: string, value: string | undefined, mostBytes: number): Uint8Array | undefined {
+function section(
+  name: string,
+  value: string | undefined,
+  mostBytes: number,
+): Uint8Array | undefined {
   if (value === undefined) return undefined
-  if (typeof value !== 'string' || /\p{Surrogate}/u.test(value)) throw new MqError('invalid_request', `${name} must be well-formed text`)
+  if (typeof value !== 'string' || /\p{Surrogate}/u.test(value))
+    throw new MqError('invalid_request', `${name} must be well-formed text`)
   const bytes = encoder.encode(value)
-  if (bytes.length > mostBytes) throw new MqError('invalid_request', `${name} of ${bytes.length} bytes is longer than ${mostBytes}`)
+  if (bytes.length > mostBytes)
+    throw new MqError(
+      'invalid_request',
+      `${name} of ${bytes.length} bytes is longer than ${mostBytes}`,
+    )
   return bytes
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>>): Uint8Array {
   const entries = Object.entries(headers)
   if (entries.length > limits.keysPerMap) {
-    throw new MqError('invalid_request', `${entries.length} headers are more than ${limits.keysPerMap}`)
+    throw new MqError(
+      'invalid_request',
+      `${entries.length} headers are more than ${limits.keysPerMap}`,
+    )
   }
   for (const [name, value] of entries) {
-    if (name === '__proto__') throw new MqError('invalid_request', 'a header must not be named __proto__')
+    if (name === '__proto__')
+      throw new MqError('invalid_request', 'a header must not be named __proto__')
     if (typeof value !== 'string' || /\p{Surrogate}/u.test(name + value)) {
-      throw new MqError('invalid_request', `header ${JSON.stringify(name)} must be well-formed text`)
+      throw new MqError(
+        'invalid_request',
+        `header ${JSON.stringify(name)} must be well-formed text`,
+      )
     }
   }
   const bytes = encodeFields(headers)
   if (bytes.length > limits.headersBytes) {
-    throw new MqError('invalid_request', `headers of ${bytes.length} bytes are longer than ${limits.headersBytes}`)
+    throw new MqError(
+      'invalid_request',
+      `headers of ${bytes.length} bytes are longer than ${limits.headersBytes}`,
+    )
   }
   return bytes
 }
@@ -139,7 +165,9 @@ export function sectionsHold(record: RecordView): boolean {
 /** Without a DataView: making one costs more than the rest of the walk, and every record is walked. */
 function readLength(bytes: Uint8Array, at: number, lengthBytes: 2 | 4): number {
   const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8)
-  return lengthBytes === 2 ? low : low + ((bytes[at + 2] ?? 0) | ((bytes[at + 3] ?? 0) << 8)) * 0x1_0000
+  return lengthBytes === 2
+    ? low
+    : low + ((bytes[at + 2] ?? 0) | ((bytes[at + 3] ?? 0) << 8)) * 0x1_0000
 }
 
 const sectionLayout = [
@@ -156,7 +184,8 @@ const headerFields = dictionary(text(limits.headersBytes), limits.keysPerMap)
 function decodeHeaders(bytes: Uint8Array): Readonly<Record<string, string>> {
   // Nobody on the way has looked inside: the producer's client may have written anything.
   try {
-    if (prescan(bytes, 0, { depth: 1, items: limits.requestItems }) !== bytes.length) throw corrupt()
+    if (prescan(bytes, 0, { depth: 1, items: limits.requestItems }) !== bytes.length)
+      throw corrupt()
     return headerFields(decodeFields(bytes), '')
   } catch (cause) {
     throw new MqError('corrupt_record', 'the headers of a record are not a map of text', { cause })
@@ -172,7 +201,8 @@ export function encodeValue(value: unknown): { form: number; body: Uint8Array } 
   if (value instanceof Uint8Array) return { form: valueForms.bytes, body: value }
   if (typeof value === 'string') return { form: valueForms.text, body: encoder.encode(value) }
   const json = toJson(value)
-  if (json === undefined) throw new MqError('invalid_request', `a value of type ${typeof value} has no JSON form`)
+  if (json === undefined)
+    throw new MqError('invalid_request', `a value of type ${typeof value} has no JSON form`)
   return { form: valueForms.json, body: encoder.encode(json) }
 }
 
@@ -194,7 +224,10 @@ export function decodeValue(form: number, body: Uint8Array): unknown {
     case valueForms.json:
       return fromJson(decoder.decode(body))
     default:
-      throw new MqError('corrupt_record', `a record has the unknown value form ${form & valueFormMask}`)
+      throw new MqError(
+        'corrupt_record',
+        `a record has the unknown value form ${form & valueFormMask}`,
+      )
   }
 }
 

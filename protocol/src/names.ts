@@ -10,7 +10,8 @@ export function isName(name: string): boolean {
 
 /** @throws MqError `invalid_name` */
 export function checkName(what: 'topic' | 'group', name: string): string {
-  if (!isName(name)) throw new MqError('invalid_name', `${what} name ${quoted(name)} is not allowed`)
+  if (!isName(name))
+    throw new MqError('invalid_name', `${what} name ${quoted(name)} is not allowed`)
   return name
 }
 
@@ -22,5 +23,8 @@ export function isSystemName(name: string): boolean {
 /** The name as JSON with everything outside printable ASCII escaped: names reach terminals and logs. */
 export function quoted(name: string): string {
   const shown = name.length > 140 ? `${name.slice(0, 140)}…` : name
-  return JSON.stringify(shown).replaceAll(/[^\x20-\x7e…]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(shown).replaceAll(
+    /[^\x20-\x7e…]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

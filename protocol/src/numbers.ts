@@ -15,16 +15,19 @@ export type ProducerId = Branded<number, 'ProducerId'>
 /** Ms since 1970. */
 export type TimeMs = number
 
-export const logPosition = (value: number): LogPosition => whole(value, 'a log position') as LogPosition
+export const logPosition = (value: number): LogPosition =>
+  whole(value, 'a log position') as LogPosition
 export const offset = (value: number): Offset => whole(value, 'an offset') as Offset
 export const topicId = (value: number): TopicId => whole(value, 'a topic id') as TopicId
-export const partitionNumber = (value: number): PartitionNumber => whole(value, 'a partition number') as PartitionNumber
+export const partitionNumber = (value: number): PartitionNumber =>
+  whole(value, 'a partition number') as PartitionNumber
 export const epoch = (value: number): Epoch => whole(value, 'an epoch') as Epoch
 export const producerId = (value: number): ProducerId => whole(value, 'a producer id') as ProducerId
 
 function whole(value: number, what: string): number {
   // The sentence is made only when it is needed: this stands on every path that a message takes.
-  if (!(Number.isSafeInteger(value) && value >= 0)) assert(false, `${what} is a whole number from 0 to 2^53−1, got ${value}`)
+  if (!(Number.isSafeInteger(value) && value >= 0))
+    assert(false, `${what} is a whole number from 0 to 2^53−1, got ${value}`)
   return value
 }
 
@@ -74,7 +77,10 @@ export function readU48(view: DataView, at: number): number {
 }
 
 export function writeU48(view: DataView, at: number, value: number): void {
-  assert(Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48, 'a 48-bit number is written from 0 to 2^48−1')
+  assert(
+    Number.isSafeInteger(value) && value >= 0 && value < 2 ** 48,
+    'a 48-bit number is written from 0 to 2^48−1',
+  )
   view.setUint32(at, value >>> 0, true)
   view.setUint16(at + 4, Math.floor(value / wordSpan), true)
 }

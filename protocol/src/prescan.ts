@@ -17,7 +17,11 @@ const protoKey = new TextEncoder().encode('__proto__')
  * @returns the position behind the item
  * @throws MqError `malformed_body`
  */
-export function prescan(bytes: Uint8Array, start: number, { depth: mostDepth, items: mostItems }: PrescanLimits): number {
+export function prescan(
+  bytes: Uint8Array,
+  start: number,
+  { depth: mostDepth, items: mostItems }: PrescanLimits,
+): number {
   const left = [1]
   const keys: (number[] | undefined)[] = [undefined]
   let at = start
@@ -43,7 +47,8 @@ export function prescan(bytes: Uint8Array, start: number, { depth: mostDepth, it
     } else if (head.major === 4 || head.major === 5) {
       const members = head.major === 5 ? head.value * 2 : head.value
       if (members > mostItems - items) throw malformed(`more than ${mostItems} items`)
-      if (head.major === 5 && head.value > limits.keysPerMap) throw malformed(`a map of more than ${limits.keysPerMap} keys`)
+      if (head.major === 5 && head.value > limits.keysPerMap)
+        throw malformed(`a map of more than ${limits.keysPerMap} keys`)
       if (left.length > mostDepth) throw malformed(`nested deeper than ${mostDepth}`)
       left.push(members)
       keys.push(head.major === 5 ? [] : undefined)
@@ -68,12 +73,14 @@ function readHead(bytes: Uint8Array, at: number): Head {
   if (major === 6) throw malformed('tags are not allowed')
   if (info >= 28) throw malformed('indefinite and reserved lengths are not allowed')
   // false, true, null, undefined, and floats of 16, 32 and 64 bits.
-  if (major === 7 && (info < 20 || info === 24)) throw malformed('simple values other than false, true and null are not allowed')
+  if (major === 7 && (info < 20 || info === 24))
+    throw malformed('simple values other than false, true and null are not allowed')
   if (info < 24) return { major, value: info, end: at + 1 }
   const bytesOfValue = 1 << (info - 24)
   const end = at + 1 + bytesOfValue
   if (end > bytes.length) throw malformed('it ends too early')
-  if (bytesOfValue === 8 && major !== 0 && major !== 7) throw malformed('a 64-bit length or negative number is not allowed')
+  if (bytesOfValue === 8 && major !== 0 && major !== 7)
+    throw malformed('a 64-bit length or negative number is not allowed')
   let value = 0
   for (let index = at + 1; index < end; index += 1) value = value * 256 + (bytes[index] ?? 0)
   return { major, value, end }
@@ -85,16 +92,26 @@ function checkKey(bytes: Uint8Array, head: Head, seen: number[]): void {
   const start = head.end
   const end = start + head.value
   for (let index = 0; index < seen.length; index += 2) {
-    if (sameBytes(bytes, start, end, seen[index] ?? 0, seen[index + 1] ?? 0)) throw malformed('a map key occurs twice')
+    if (sameBytes(bytes, start, end, seen[index] ?? 0, seen[index + 1] ?? 0))
+      throw malformed('a map key occurs twice')
   }
-  if (head.value === protoKey.length && protoKey.every((byte, index) => byte === bytes[start + index])) {
+  if (
+    head.value === protoKey.length &&
+    protoKey.every((byte, index) => byte === bytes[start + index])
+  ) {
     throw malformed('a map key is __proto__')
   }
   seen.push(start, end)
 }
 
 // oxlint-disable-next-line max-params -- two ranges of one array
-function sameBytes(bytes: Uint8Array, start: number, end: number, otherStart: number, otherEnd: number): boolean {
+function sameBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  otherStart: number,
+  otherEnd: number,
+): boolean {
   if (end - start !== otherEnd - otherStart) return false
   for (let index = 0; index < end - start; index += 1) {
     if (bytes[start + index] !== bytes[otherStart + index]) return false

@@ -60,7 +60,13 @@ export const crcStart = recordFields.topicId
 export const messageIdBytes = 16
 
 /** What a record is. A number is never reused; an unknown one refuses the log by name. */
-export const recordKinds = { message: 1, horizon: 32, drop_segment: 33, epoch_start: 34, topic_gone: 35 } as const
+export const recordKinds = {
+  message: 1,
+  horizon: 32,
+  drop_segment: 33,
+  epoch_start: 34,
+  topic_gone: 35,
+} as const
 export type RecordKind = keyof typeof recordKinds
 
 const kindNames = new Map<number, RecordKind>(
@@ -75,6 +81,13 @@ export function kindName(number: number): RecordKind | undefined {
 export const marks = { moved: 1, lastOfRun: 2 } as const
 
 /** Bits of `flags`. Bits 0–1 are the value form, bits 2–3 are kept for compression and are 0. */
-export const flags = { deliverAt: 1 << 4, tag: 1 << 5, key: 1 << 6, headers: 1 << 7, dedupId: 1 << 8, history: 1 << 9 } as const
+export const flags = {
+  deliverAt: 1 << 4,
+  tag: 1 << 5,
+  key: 1 << 6,
+  headers: 1 << 7,
+  dedupId: 1 << 8,
+  history: 1 << 9,
+} as const
 export const valueForms = { bytes: 0, text: 1, json: 2 } as const
 export const valueFormMask = 0b11

@@ -1,6 +1,13 @@
 import type { PreparedMessage } from './message.ts'
 import { type PartitionNumber, type ProducerId, type TopicId, writeU48 } from './numbers.ts'
-import { crcStart, messageIdBytes, recordFields as at, recordFixedBytes, type RecordKind, recordKinds } from './record-layout.ts'
+import {
+  crcStart,
+  messageIdBytes,
+  recordFields as at,
+  recordFixedBytes,
+  type RecordKind,
+  recordKinds,
+} from './record-layout.ts'
 import type { Checksum } from './record.ts'
 
 /** The run that a record belongs to. */
@@ -40,7 +47,8 @@ export class RecordWriter {
   message(start: number, message: PreparedMessage, head: RecordHead): number {
     const view = this.#view
     view.setUint32(start + at.length, message.recordBytes, true)
-    for (let word = start + at.crc; word < start + at.topicId; word += 4) view.setUint32(word, 0, true)
+    for (let word = start + at.crc; word < start + at.topicId; word += 4)
+      view.setUint32(word, 0, true)
     view.setUint32(start + at.topicId, head.topicId, true)
     view.setUint16(start + at.partition, head.partition, true)
     view.setUint8(start + at.kind, recordKinds[head.kind])
@@ -49,7 +57,8 @@ export class RecordWriter {
     this.run(start, head)
     const bytes = this.#bytes
     const id = start + at.messageId
-    for (let index = 0; index < messageIdBytes; index += 1) bytes[id + index] = head.messageId[index] ?? 0
+    for (let index = 0; index < messageIdBytes; index += 1)
+      bytes[id + index] = head.messageId[index] ?? 0
     view.setUint32(start + at.tagHash, message.tagHash, true)
     view.setUint32(start + at.keyHash, message.keyHash, true)
     view.setUint32(start + at.bodyLength, message.body.length, true)

@@ -1,5 +1,21 @@
-import { logPosition, type LogPosition, offset, type Offset, readU48, readU64, writeU48, writeU64 } from './numbers.ts'
-import { epoch, type Epoch, partitionNumber, type PartitionNumber, producerId, type ProducerId } from './numbers.ts'
+import {
+  logPosition,
+  type LogPosition,
+  offset,
+  type Offset,
+  readU48,
+  readU64,
+  writeU48,
+  writeU64,
+} from './numbers.ts'
+import {
+  epoch,
+  type Epoch,
+  partitionNumber,
+  type PartitionNumber,
+  producerId,
+  type ProducerId,
+} from './numbers.ts'
 import { topicId, type TopicId } from './numbers.ts'
 import { crcStart, messageIdBytes, recordFields as at, recordFixedBytes } from './record-layout.ts'
 
@@ -92,7 +108,10 @@ export class RecordView {
   }
   /** A view of the 16 bytes of the message id. */
   get messageId(): Uint8Array {
-    return this.#bytes.subarray(this.#start + at.messageId, this.#start + at.messageId + messageIdBytes)
+    return this.#bytes.subarray(
+      this.#start + at.messageId,
+      this.#start + at.messageId + messageIdBytes,
+    )
   }
   get tagHash(): number {
     return this.#view.getUint32(this.#start + at.tagHash, true)
@@ -112,7 +131,11 @@ export class RecordView {
   fits(limit: number): boolean {
     if (limit - this.#start < recordFixedBytes) return false
     const length = this.length
-    return length >= recordFixedBytes && length <= limit - this.#start && this.bodyLength <= length - recordFixedBytes
+    return (
+      length >= recordFixedBytes &&
+      length <= limit - this.#start &&
+      this.bodyLength <= length - recordFixedBytes
+    )
   }
 
   /** Whether all that the producer wrote is as it was written. Call only when `fits`. */
@@ -129,7 +152,11 @@ export class RecordView {
   patch(placed: Placement): void {
     const start = this.#start
     const view = this.#view
-    view.setUint32(start + at.syncedBack, Math.min(placed.position - placed.syncedPosition, 0xffff_ffff), true)
+    view.setUint32(
+      start + at.syncedBack,
+      Math.min(placed.position - placed.syncedPosition, 0xffff_ffff),
+      true,
+    )
     writeU64(view, start + at.position, placed.position)
     writeU64(view, start + at.offset, placed.offset)
     writeU48(view, start + at.appendedAt, placed.appendedAt)

@@ -119,7 +119,7 @@ const machineTraces = [
   {
     // Written so that the pattern does not find itself.
     pattern:
-      /registry[.]\w|npm[m]irror|[a]rtifactory|[v]erdaccio|[c]odeartifact|[.]pkg[.]dev|[j]frog/i,
+      /registry[.]\w+[.]\w+[:/]|npm[m]irror|[a]rtifactory|[v]erdaccio|[c]odeartifact|[.]pkg[.]dev|[j]frog/i,
     what: 'the host of a package registry',
   },
   { pattern: /^registry\s*=/m, what: 'a choice of package registry' },

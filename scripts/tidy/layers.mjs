@@ -60,8 +60,18 @@ export const layers = {
     'coordinator/src/net',
   ],
 
-  'client/src/core': ['kit', 'protocol', 'transport (types)'],
-  client: ['kit', 'protocol', 'transport', 'client/src/core'],
+  // What users see: types alone, so that a core may speak in their words.
+  'client/src/api': ['kit', 'protocol', 'transport (types)'],
+  'client/src/core': ['kit', 'protocol', 'transport (types)', 'client/src/api (types)'],
+  'client/src/testing': [
+    'kit',
+    'protocol',
+    'transport',
+    'client/src/api',
+    'client/src/core',
+    'client',
+  ],
+  client: ['kit', 'protocol', 'transport', 'client/src/api', 'client/src/core'],
 
   bench: ['kit', 'client'],
   cli: [
@@ -75,11 +85,12 @@ export const layers = {
     'bench',
   ],
   e2e: '*',
+  'docs/examples': ['client'],
   scripts: [],
 }
 
 /** Any test may import these, beside what its layer may. */
-const testLayers = ['kit/src/testing']
+const testLayers = ['kit/src/testing', 'client/src/testing']
 const testCode = /\.test\.\w+$|\/testing\//
 
 const builtins = new Set(builtinModules)

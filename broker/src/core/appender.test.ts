@@ -1,18 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ErrorName, MqError, offset, partitionKey, partitionNumber, topicId } from '@popmq/protocol'
+import {
+  type ErrorName,
+  MqError,
+  offset,
+  partitionKey,
+  partitionNumber,
+  topicId,
+} from '@popmq/protocol'
 import type { PlacedRun } from './appender.ts'
-import { SampleSet } from './sample-set.ts'
+import { SampleSet } from './testing/sample-set.ts'
 
 const key = partitionKey(topicId(1), partitionNumber(0))
 
 function placed(outcome: PlacedRun | MqError): PlacedRun {
-  assert.ok(!(outcome instanceof MqError), String(outcome))
+  assert.ok(!(outcome instanceof MqError), JSON.stringify(outcome))
   return outcome
 }
 
 function refused(outcome: PlacedRun | MqError, name: ErrorName): MqError {
-  assert.ok(outcome instanceof MqError && outcome.name === name, `${name} expected, got ${JSON.stringify(outcome)}`)
+  assert.ok(
+    outcome instanceof MqError && outcome.name === name,
+    `${name} expected, got ${JSON.stringify(outcome)}`,
+  )
   return outcome
 }
 
@@ -36,7 +46,10 @@ void test('a duplicate is known across a restart', async () => {
   sample.storage = sample.storage.crash({ mode: 'lose' })
   const again = await sample.open()
   const { baseOffset, end, appendedAt } = placed(again.append(run))
-  assert.deepEqual({ baseOffset, end, appendedAt }, { baseOffset: first.baseOffset, end: first.end, appendedAt: first.appendedAt })
+  assert.deepEqual(
+    { baseOffset, end, appendedAt },
+    { baseOffset: first.baseOffset, end: first.end, appendedAt: first.appendedAt },
+  )
   assert.equal(again.bounds(key).high, 2)
 })
 
@@ -61,12 +74,23 @@ void test('a dedup id is appended once within its window, also within one run an
   const sample = new SampleSet()
   const set = await sample.open()
   const withIds = (base: number, ids: string[]): ReturnType<SampleSet['run']> =>
-    sample.run({ producer: 7, base, values: ids, sections: (index) => ({ dedupId: ids[index] ?? '' }) })
+    sample.run({
+      producer: 7,
+      base,
+      values: ids,
+      sections: (index) => ({ dedupId: ids[index] ?? '' }),
+    })
   const first = placed(set.append(withIds(0, ['x', 'y', 'x'])))
-  assert.deepEqual(first.deduplicated.map(({ index, offset: at }) => [index, at]), [[2, 0]])
+  assert.deepEqual(
+    first.deduplicated.map(({ index, offset: at }) => [index, at]),
+    [[2, 0]],
+  )
   const second = placed(set.append(withIds(3, ['z', 'y'])))
   assert.equal(second.baseOffset, 2)
-  assert.deepEqual(second.deduplicated.map(({ index, offset: at }) => [index, at]), [[1, 1]])
+  assert.deepEqual(
+    second.deduplicated.map(({ index, offset: at }) => [index, at]),
+    [[1, 1]],
+  )
   const whole = placed(set.append(withIds(5, ['x'])))
   assert.equal(whole.deduplicated.length, 1)
   await set.whenSynced(second.end)
@@ -76,7 +100,9 @@ void test('a dedup id is appended once within its window, also within one run an
   assert.deepEqual(retried.deduplicated, second.deduplicated)
   assert.equal(again.bounds(key).high, 3)
   await sample.clock.run(120_000)
-  const { end, deduplicated } = placed(again.append(sample.run({ values: ['y'], sections: () => ({ dedupId: 'y' }) })))
+  const { end, deduplicated } = placed(
+    again.append(sample.run({ values: ['y'], sections: () => ({ dedupId: 'y' }) })),
+  )
   assert.deepEqual(deduplicated, [])
   await again.whenSynced(end)
   assert.equal(again.bounds(key).high, 4)
@@ -94,7 +120,10 @@ void test('records that are not what they say are refused before a byte is taken
   refused(set.append({ ...good, partition: partitionNumber(1) }), 'corrupt_record')
   refused(set.append({ ...good, topicId: topicId(2) }), 'corrupt_record')
   refused(set.append(sample.run({ values: ['x'.repeat(1_001)] })), 'message_too_large')
-  refused(set.append(sample.run({ values: [new Uint8Array(70_000)] }, 100_000)), 'message_too_large')
+  refused(
+    set.append(sample.run({ values: [new Uint8Array(70_000)] }, 100_000)),
+    'message_too_large',
+  )
   assert.equal(placed(set.append(good)).baseOffset, offset(0))
 })
 

@@ -1,11 +1,27 @@
 import { unreachable } from '@popmq/kit'
-import { type Checksum, type Epoch, type LogPosition, logPosition, marks, MqError, offset, type Offset } from '@popmq/protocol'
+import {
+  type Checksum,
+  type Epoch,
+  type LogPosition,
+  logPosition,
+  marks,
+  MqError,
+  offset,
+  type Offset,
+} from '@popmq/protocol'
 import { type Placement, producerId, RecordView, type TimeMs, type TopicId } from '@popmq/protocol'
 import type { CommitLog } from './log/commit-log.ts'
 import { type ControlRecord, encodeControl } from './control-record.ts'
 import { type SortedRun, sortOut } from './deduplication.ts'
 import { type IncomingRun, type RunIdentity, verifyRun } from './incoming-run.ts'
-import type { DedupIds, DroppedRecord, NextOffsets, ProducerRuns, Run, RunVerdict } from './sequencers/index.ts'
+import type {
+  DedupIds,
+  DroppedRecord,
+  NextOffsets,
+  ProducerRuns,
+  Run,
+  RunVerdict,
+} from './sequencers/index.ts'
 
 /** Where a run lies: now, or since it was first sent. */
 export interface PlacedRun {
@@ -43,7 +59,12 @@ export class Appender {
   append(run: IncomingRun): PlacedRun | MqError {
     const identity = verifyRun(run, this.#parts.crc32)
     if (identity instanceof MqError) return identity
-    const numbered: Run = { ...identity, producerId: producerId(identity.producerId), key: run.key, count: run.count }
+    const numbered: Run = {
+      ...identity,
+      producerId: producerId(identity.producerId),
+      key: run.key,
+      count: run.count,
+    }
     const verdict = this.#parts.producerRuns.judge(numbered)
     if (verdict.kind === 'duplicate') return this.#duplicate(run, verdict)
     if (verdict.kind !== 'append') return refusal(verdict, numbered)
@@ -77,7 +98,8 @@ export class Appender {
   }
 
   #place(run: IncomingRun, identity: RunIdentity): PlacedRun | MqError {
-    if (run.bytes.length > this.#parts.log.mostRunBytes) return tooLong(run.bytes.length, this.#parts.log.mostRunBytes)
+    if (run.bytes.length > this.#parts.log.mostRunBytes)
+      return tooLong(run.bytes.length, this.#parts.log.mostRunBytes)
     try {
       return identity.hasDedupIds ? this.#placeDeduplicated(run) : this.#placeWhole(run)
     } catch (error) {
@@ -96,7 +118,7 @@ export class Appender {
     const base = nextOffsets.take(run.key, run.count)
     const end = room.start + run.bytes.length
     placement.offset = base
-    for (let at = room.start; at < end; ) {
+    for (let at = room.start; at < end;) {
       const record = this.#record.move(room.bytes, at)
       const { length } = record
       at += length
@@ -114,28 +136,49 @@ export class Appender {
     const { log, nextOffsets, dedupIds } = this.#parts
     const nowMs = log.stamp()
     dedupIds.expire(nowMs)
-    if (dedupIds.isFull) return new MqError('broker_busy', 'the broker remembers as many dedup ids as it may', { retryAfterMs: 1_000 })
+    if (dedupIds.isFull)
+      return new MqError('broker_busy', 'the broker remembers as many dedup ids as it may', {
+        retryAfterMs: 1_000,
+      })
     const sorted = sortOut(run, dedupIds, nowMs)
     const base = nextOffsets.next(run.key)
-    if (sorted.kept.length === 0) return { baseOffset: base, appendedAt: nowMs, end: sorted.end, deduplicated: sorted.dropped }
+    if (sorted.kept.length === 0)
+      return { baseOffset: base, appendedAt: nowMs, end: sorted.end, deduplicated: sorted.dropped }
     const placement = { ...this.#placement(), offset: base }
     const { appendedAt } = placement
     const ends = this.#appendKept(run, sorted, placement)
     nextOffsets.take(run.key, sorted.kept.length)
     for (const [index, { dedupId }] of sorted.kept.entries()) {
       if (dedupId === undefined) continue
-      const receipt = { partition: run.partition, offset: offset(base + index), appendedAt, end: ends[index] ?? log.end }
-      dedupIds.remember(run.topicId, dedupId, { ...receipt, windowMs: this.#parts.dedupWindowMs(run.topicId) })
+      const receipt = {
+        partition: run.partition,
+        offset: offset(base + index),
+        appendedAt,
+        end: ends[index] ?? log.end,
+      }
+      dedupIds.remember(run.topicId, dedupId, {
+        ...receipt,
+        windowMs: this.#parts.dedupWindowMs(run.topicId),
+      })
     }
     const repeated = sorted.repeated.map(([index, twin]) => {
       return { index, partition: run.partition, offset: offset(base + twin), appendedAt }
     })
     const deduplicated = [...sorted.dropped, ...repeated].toSorted((a, b) => a.index - b.index)
-    return { baseOffset: base, appendedAt, end: logPosition(Math.max(sorted.end, log.end)), deduplicated }
+    return {
+      baseOffset: base,
+      appendedAt,
+      end: logPosition(Math.max(sorted.end, log.end)),
+      deduplicated,
+    }
   }
 
   /** @returns the position behind each record */
-  #appendKept(run: IncomingRun, { kept, keptBytes }: SortedRun, placement: Placement): LogPosition[] {
+  #appendKept(
+    run: IncomingRun,
+    { kept, keptBytes }: SortedRun,
+    placement: Placement,
+  ): LogPosition[] {
     const { log } = this.#parts
     const room = log.reserve(keptBytes)
     // `reserve` may have begun a segment, but the log's end is where it was.
@@ -169,16 +212,25 @@ export class Appender {
    * The answer to a run that lies in the log. Which of its records dedup ids left out is known while this process
    * lives; after a restart it is found again through the ids, as long as their window lasts.
    */
-  #duplicate(run: IncomingRun, held: Extract<RunVerdict, { kind: 'duplicate' }>): PlacedRun | MqError {
+  #duplicate(
+    run: IncomingRun,
+    held: Extract<RunVerdict, { kind: 'duplicate' }>,
+  ): PlacedRun | MqError {
     const { baseOffset, appendedAt, end, appended } = held
     const known = held.deduplicated ?? (appended === run.count ? [] : this.#leftOut(run, held))
     if (known.length !== run.count - appended) {
-      return new MqError('outcome_unknown', 'the run was appended, but which dedup ids left records out is forgotten')
+      return new MqError(
+        'outcome_unknown',
+        'the run was appended, but which dedup ids left records out is forgotten',
+      )
     }
     return { baseOffset, appendedAt, end, deduplicated: known }
   }
 
-  #leftOut(run: IncomingRun, { baseOffset, appended }: { baseOffset: Offset; appended: number }): readonly DroppedRecord[] {
+  #leftOut(
+    run: IncomingRun,
+    { baseOffset, appended }: { baseOffset: Offset; appended: number },
+  ): readonly DroppedRecord[] {
     const { dropped } = sortOut(run, this.#parts.dedupIds, this.#parts.log.stamp())
     const isOwn = ({ partition, offset: at }: DroppedRecord): boolean =>
       partition === run.partition && at >= baseOffset && at < baseOffset + appended
@@ -187,21 +239,38 @@ export class Appender {
 }
 
 function tooLong(bytes: number, most: number): MqError {
-  return new MqError('message_too_large', `a run of ${bytes} bytes does not fit in a segment of ${most}`, { facts: { bytes } })
+  return new MqError(
+    'message_too_large',
+    `a run of ${bytes} bytes does not fit in a segment of ${most}`,
+    { facts: { bytes } },
+  )
 }
 
 /** Why a run cannot be appended, as the producer is told. */
-function refusal(verdict: Exclude<RunVerdict, { kind: 'append' | 'duplicate' }>, run: Run): MqError {
+function refusal(
+  verdict: Exclude<RunVerdict, { kind: 'append' | 'duplicate' }>,
+  run: Run,
+): MqError {
   const which = `run ${run.base}+${run.count} of producer ${run.producerId} epoch ${run.producerEpoch}`
   switch (verdict.kind) {
     case 'gap':
-      return new MqError('sequence_gap', `${which} leaves a gap: the next base is ${verdict.expectedBase}`, {
-        facts: { expectedBase: verdict.expectedBase },
-      })
+      return new MqError(
+        'sequence_gap',
+        `${which} leaves a gap: the next base is ${verdict.expectedBase}`,
+        {
+          facts: { expectedBase: verdict.expectedBase },
+        },
+      )
     case 'unknown':
-      return new MqError('producer_unknown', `${which} does not begin at 0 and its producer is not known here`)
+      return new MqError(
+        'producer_unknown',
+        `${which} does not begin at 0 and its producer is not known here`,
+      )
     case 'fenced':
-      return new MqError('producer_fenced', `${which} is of an old epoch: ${verdict.currentEpoch} is in use`)
+      return new MqError(
+        'producer_fenced',
+        `${which} is of an old epoch: ${verdict.currentEpoch} is in use`,
+      )
     case 'reused':
       return new MqError('sequence_reused', `${which} was used for other bytes`)
     case 'tooOld':

@@ -79,7 +79,13 @@ export class Checkpointer {
     const { applied: viewed } = views
     sections.set(sectionNames.queues, queues.encode(viewed))
     const cleanEnd = isClean ? log.end : undefined
-    this.#notNeeded = await checkpoints.write({ sequenced, viewed, synced: log.synced, cleanEnd, sections })
+    this.#notNeeded = await checkpoints.write({
+      sequenced,
+      viewed,
+      synced: log.synced,
+      cleanEnd,
+      sections,
+    })
     this.#last = sequenced
     this.#lastAtMs = clock.monotonic()
     await queues.removeDropped(this.#notNeeded)

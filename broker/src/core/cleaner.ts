@@ -62,7 +62,8 @@ export class Cleaner {
   #rollWhenDead(): void {
     const { log, queues, segmentBytes, cleanBelowShare } = this.#parts
     const bytes = log.end - log.activeBase
-    if (bytes > segmentBytes / 8 && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare) log.roll()
+    if (bytes > segmentBytes / 8 && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare)
+      log.roll()
   }
 
   /**
@@ -102,7 +103,8 @@ export class Cleaner {
     const record = new RecordView()
     for (let at = 0; at < block.length; at = record.end) {
       record.move(block, at)
-      if (record.kind === recordKinds.message && (await queues.isLive(record))) appender.appendMoved(record)
+      if (record.kind === recordKinds.message && (await queues.isLive(record)))
+        appender.appendMoved(record)
     }
   }
 

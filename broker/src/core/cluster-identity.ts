@@ -14,7 +14,9 @@ export async function readIdentity(storage: Storage): Promise<ClusterIdentity | 
   const bytes = await readWhole(storage, path)
   if (bytes === undefined) return undefined
   try {
-    const { clusterId, setId } = JSON.parse(new TextDecoder().decode(bytes)) as Partial<ClusterIdentity>
+    const { clusterId, setId } = JSON.parse(
+      new TextDecoder().decode(bytes),
+    ) as Partial<ClusterIdentity>
     if (typeof clusterId === 'string' && typeof setId === 'number') return { clusterId, setId }
   } catch (cause) {
     throw new MqError('data_directory_invalid', `${path} cannot be read`, { cause })
@@ -28,7 +30,8 @@ export async function readIdentity(storage: Storage): Promise<ClusterIdentity | 
  */
 export async function claimIdentity(storage: Storage, identity: ClusterIdentity): Promise<void> {
   const present = await readIdentity(storage)
-  if (present === undefined) return replaceFile(storage, path, new TextEncoder().encode(`${JSON.stringify(identity)}\n`))
+  if (present === undefined)
+    return replaceFile(storage, path, new TextEncoder().encode(`${JSON.stringify(identity)}\n`))
   if (present.clusterId !== identity.clusterId || present.setId !== identity.setId) {
     throw new MqError(
       'foreign_cluster',

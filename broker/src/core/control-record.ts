@@ -1,4 +1,11 @@
-import { type Checksum, partitionNumber, prepareMessage, producerId, type RecordKind, RecordWriter } from '@popmq/protocol'
+import {
+  type Checksum,
+  partitionNumber,
+  prepareMessage,
+  producerId,
+  type RecordKind,
+  RecordWriter,
+} from '@popmq/protocol'
 import { topicId, type TopicId } from '@popmq/protocol'
 
 /** A record that the broker makes for itself. */
@@ -12,7 +19,10 @@ export interface ControlRecord {
 const noMessageId = new Uint8Array(16)
 
 /** The bytes of a control record, as they are appended. */
-export function encodeControl({ kind, topicId: topic, body }: ControlRecord, crc32: Checksum): Uint8Array {
+export function encodeControl(
+  { kind, topicId: topic, body }: ControlRecord,
+  crc32: Checksum,
+): Uint8Array {
   const prepared = prepareMessage({}, body)
   const bytes = new Uint8Array(prepared.recordBytes)
   const writer = new RecordWriter(bytes)

@@ -22,7 +22,11 @@ export interface SortedRun {
 }
 
 /** Looks up each record of a verified run. */
-export function sortOut(run: IncomingRun, dedupIds: Pick<DedupIds, 'find'>, nowMs: TimeMs): SortedRun {
+export function sortOut(
+  run: IncomingRun,
+  dedupIds: Pick<DedupIds, 'find'>,
+  nowMs: TimeMs,
+): SortedRun {
   const record = new RecordView()
   const kept: KeptRecord[] = []
   const dropped: DroppedRecord[] = []
@@ -51,4 +55,3 @@ export function sortOut(run: IncomingRun, dedupIds: Pick<DedupIds, 'find'>, nowM
   }
   return { kept, keptBytes, dropped, repeated, end: logPosition(end) }
 }
-

@@ -1,4 +1,11 @@
-import { type FetchedPartition, type FetchResult, errorNumber, type LogPosition, logPosition, MqError } from '@popmq/protocol'
+import {
+  type FetchedPartition,
+  type FetchResult,
+  errorNumber,
+  type LogPosition,
+  logPosition,
+  MqError,
+} from '@popmq/protocol'
 import { offset, type Offset, partitionKey } from '@popmq/protocol'
 import { type ConsumeQueues, EntryView } from './consume-queue/index.ts'
 import type { LogReader } from './log/log-reader.ts'
@@ -53,32 +60,54 @@ export class FetchReader {
     let room = maxBytes
     for (const asked of partitions) {
       if (room <= 0) break
-      const picked = this.#refusal(asked) ?? (await this.#pick(asked, { room, isFirst: room === maxBytes }))
+      const picked =
+        this.#refusal(asked) ?? (await this.#pick(asked, { room, isFirst: room === maxBytes }))
       room -= picked.result.bytes
       picks.push(picked)
     }
     const slices = await this.#bytesOf(picks)
     const news = ({ bytes, error }: FetchResult): boolean => bytes > 0 || error !== undefined
-    const moved = picks.filter(({ result }, index) => news(result) || result.next > (partitions[index]?.offset ?? 0))
+    const moved = picks.filter(
+      ({ result }, index) => news(result) || result.next > (partitions[index]?.offset ?? 0),
+    )
     return {
       results: moved.map(({ result }) => result),
       slices,
       hasNews: picks.some(({ result }) => news(result)),
-      rest: partitions.map((asked, index) => ({ ...asked, offset: picks[index]?.result.next ?? asked.offset })),
+      rest: partitions.map((asked, index) => ({
+        ...asked,
+        offset: picks[index]?.result.next ?? asked.offset,
+      })),
     }
   }
 
   #refusal({ topicId, partition, offset: from }: FetchedPartition): Picked | undefined {
     const { low, high } = this.#parts.queues.bounds(partitionKey(topicId, partition))
     const refuse = (error: MqError): Picked => ({
-      result: { topicId, partition, low, high, next: from, bytes: 0, error: errorNumber(error.name), what: error.what },
+      result: {
+        topicId,
+        partition,
+        low,
+        high,
+        next: from,
+        bytes: 0,
+        error: errorNumber(error.name),
+        what: error.what,
+      },
       stretches: [],
     })
     if (this.#parts.topics.led(topicId, partition) === undefined) {
-      return refuse(new MqError('not_leader', `this broker does not lead partition ${partition} of topic ${topicId}`))
+      return refuse(
+        new MqError(
+          'not_leader',
+          `this broker does not lead partition ${partition} of topic ${topicId}`,
+        ),
+      )
     }
     if (from < low || from > high) {
-      return refuse(new MqError('offset_out_of_range', `offset ${from} is not within ${low} to ${high}`))
+      return refuse(
+        new MqError('offset_out_of_range', `offset ${from} is not within ${low} to ${high}`),
+      )
     }
     return undefined
   }
@@ -87,7 +116,8 @@ export class FetchReader {
     const { topicId, partition } = asked
     const key = partitionKey(topicId, partition)
     const { queues } = this.#parts
-    const range = queues.sliceNow(key, asked.offset, step) ?? (await queues.slice(key, asked.offset, step))
+    const range =
+      queues.sliceNow(key, asked.offset, step) ?? (await queues.slice(key, asked.offset, step))
     const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
     const stretches: Stretch[] = []
     let bytes = 0

@@ -1,4 +1,12 @@
-import { type Checksum, flags, MqError, type PartitionKey, type PartitionNumber, recordKinds, RecordView } from '@popmq/protocol'
+import {
+  type Checksum,
+  flags,
+  MqError,
+  type PartitionKey,
+  type PartitionNumber,
+  recordKinds,
+  RecordView,
+} from '@popmq/protocol'
 import { sectionsHold, type TopicId } from '@popmq/protocol'
 import { foldRunCrc } from './sequencers/index.ts'
 
@@ -36,8 +44,10 @@ export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqEr
   while (at < bytes.length && index < run.count) {
     record.move(bytes, at)
     if (!record.fits(bytes.length)) return refused(index, 'does not end where its run ends')
-    if (!record.crcHolds(crc32)) return refused(index, 'does not have the bytes that its crc was made over')
-    if (record.bodyLength > run.maxMessageBytes) return tooLarge(record.bodyLength, run.maxMessageBytes)
+    if (!record.crcHolds(crc32))
+      return refused(index, 'does not have the bytes that its crc was made over')
+    if (record.bodyLength > run.maxMessageBytes)
+      return tooLarge(record.bodyLength, run.maxMessageBytes)
     const why = whyForeign(record, run)
     if (why !== undefined) return refused(index, why)
     crc = foldRunCrc(crc, record.crc)
@@ -45,7 +55,8 @@ export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqEr
     at = record.end
     index += 1
   }
-  if (at !== bytes.length || index !== run.count) return refused(index, `is not among the ${run.count} that the run names`)
+  if (at !== bytes.length || index !== run.count)
+    return refused(index, `is not among the ${run.count} that the run names`)
   const first = record.move(bytes, 0)
   return {
     producerId: first.producerId,
@@ -59,11 +70,15 @@ export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqEr
 /** Why a record cannot be part of this run; the first record stands for the producer. */
 function whyForeign(record: RecordView, run: IncomingRun): string | undefined {
   if (record.kind !== recordKinds.message) return 'is of a kind that only the broker makes'
-  if (record.topicId !== run.topicId || record.partition !== run.partition) return 'is for another partition'
+  if (record.topicId !== run.topicId || record.partition !== run.partition)
+    return 'is for another partition'
   if (record.runCount !== run.count) return 'names another number of records in its run'
-  if (record.attempt !== 0 || (record.flags & brokerFlags) !== 0) return 'has fields that only the broker sets'
+  if (record.attempt !== 0 || (record.flags & brokerFlags) !== 0)
+    return 'has fields that only the broker sets'
   if (!sectionsHold(record)) return 'has sections that do not add up to its length'
-  return sameProducer(record, run.bytes) ? undefined : 'is of another producer, epoch or run than the first'
+  return sameProducer(record, run.bytes)
+    ? undefined
+    : 'is of another producer, epoch or run than the first'
 }
 
 function sameProducer(record: RecordView, bytes: Uint8Array): boolean {
@@ -78,7 +93,11 @@ function refused(index: number, why: string): MqError {
 }
 
 function tooLarge(bytes: number, most: number): MqError {
-  return new MqError('message_too_large', `a message of ${bytes} bytes is larger than the topic allows: ${most}`, {
-    facts: { bytes, maxMessageBytes: most },
-  })
+  return new MqError(
+    'message_too_large',
+    `a message of ${bytes} bytes is larger than the topic allows: ${most}`,
+    {
+      facts: { bytes, maxMessageBytes: most },
+    },
+  )
 }

@@ -44,8 +44,13 @@ const defaults = {
 export function logOptions(given: Partial<LogOptions> = {}): LogOptions {
   const options: LogOptions = { ...defaults, ...given }
   for (const [name, value] of Object.entries(options)) {
-    if (!(Number.isFinite(value) && value >= 0)) throw new MqError('invalid_config', `${name} must be a number from 0, got ${value}`)
+    if (!(Number.isFinite(value) && value >= 0))
+      throw new MqError('invalid_config', `${name} must be a number from 0, got ${value}`)
   }
-  if (options.segmentBytes < 4_096) throw new MqError('invalid_config', `segmentBytes must be at least 4096, got ${options.segmentBytes}`)
+  if (options.segmentBytes < 4_096)
+    throw new MqError(
+      'invalid_config',
+      `segmentBytes must be at least 4096, got ${options.segmentBytes}`,
+    )
   return Object.freeze(options)
 }

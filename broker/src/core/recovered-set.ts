@@ -1,5 +1,12 @@
 import type { Clock, Storage } from '@popmq/kit'
-import { asMqError, type Checksum, type Epoch, logPosition, MqError, RecordView } from '@popmq/protocol'
+import {
+  asMqError,
+  type Checksum,
+  type Epoch,
+  logPosition,
+  MqError,
+  RecordView,
+} from '@popmq/protocol'
 import { type TopicId, type TopicInfo, topicOfKey } from '@popmq/protocol'
 import { Appender } from './appender.ts'
 import { Checkpointer, type LogFacts, sectionNames } from './checkpointer.ts'
@@ -57,7 +64,10 @@ export class RecoveredSet {
   readonly #log: RecoveredLog
   readonly facts: RecoveryFacts & Readonly<Record<string, number | boolean>>
 
-  private constructor(parts: RecoveredSetParts, opened: { segments: Segments; checkpoint: Checkpoint; log: RecoveredLog }) {
+  private constructor(
+    parts: RecoveredSetParts,
+    opened: { segments: Segments; checkpoint: Checkpoint; log: RecoveredLog },
+  ) {
     this.#parts = parts
     this.#segments = opened.segments
     this.#checkpoint = opened.checkpoint
@@ -79,7 +89,11 @@ export class RecoveredSet {
     const checkpoint = await new Checkpoints(parts.storage, parts.crc32).newest()
     const segments = await Segments.open(parts.storage)
     if (segments.all.length === 0 && checkpoint.synced === 0) await segments.roll(logPosition(0))
-    const log = await recoverLog(segments, { from: checkpoint.sequenced, synced: checkpoint.synced }, parts.crc32)
+    const log = await recoverLog(
+      segments,
+      { from: checkpoint.sequenced, synced: checkpoint.synced },
+      parts.crc32,
+    )
     return new RecoveredSet(parts, { segments, checkpoint, log })
   }
 
@@ -89,13 +103,20 @@ export class RecoveredSet {
    */
   async lead(grant: LeadershipGrant): Promise<ReplicaSet> {
     if (grant.epoch <= this.facts.highestEpoch) {
-      throw new MqError('registry_behind', `the log holds epoch ${this.facts.highestEpoch} and the coordinator gave ${grant.epoch}`)
+      throw new MqError(
+        'registry_behind',
+        `the log holds epoch ${this.facts.highestEpoch} and the coordinator gave ${grant.epoch}`,
+      )
     }
     const topics = new Topics(grant.setId, grant.topics)
     return this.#build(grant, topics, await this.#rebuild(topics))
   }
 
-  async #build({ epoch, onFailed }: LeadershipGrant, topics: Topics, derived: Derived): Promise<ReplicaSet> {
+  async #build(
+    { epoch, onFailed }: LeadershipGrant,
+    topics: Topics,
+    derived: Derived,
+  ): Promise<ReplicaSet> {
     const { clock, crc32, options, storage } = this.#parts
     const { nextOffsets, producerRuns, dedupIds, queues } = derived
     const waiters = new Waiters(clock)
@@ -110,13 +131,35 @@ export class RecoveredSet {
     })
     const reader = new LogReader(log.tail, cache)
     const dedupWindowMs = (id: TopicId): number => topics.dedupWindowMs(id)
-    const appender = new Appender({ log, nextOffsets, producerRuns, dedupIds, crc32, epoch, dedupWindowMs })
-    const parts = { ...options, clock, options, log, segments: this.#segments, cache, appender, queues, views, waiters, topics }
+    const appender = new Appender({
+      log,
+      nextOffsets,
+      producerRuns,
+      dedupIds,
+      crc32,
+      epoch,
+      dedupWindowMs,
+    })
+    const parts = {
+      ...options,
+      clock,
+      options,
+      log,
+      segments: this.#segments,
+      cache,
+      appender,
+      queues,
+      views,
+      waiters,
+      topics,
+    }
     const cleaner = new Cleaner({ ...parts, reader })
     const checkpointer = new Checkpointer({
       ...parts,
       checkpoints: new Checkpoints(storage, crc32),
-      sequencers: new Map<string, Sequencer>(Object.entries({ nextOffsets, producerRuns, dedupIds })),
+      sequencers: new Map<string, Sequencer>(
+        Object.entries({ nextOffsets, producerRuns, dedupIds }),
+      ),
       facts: () => ({
         lastAppendedAt: log.stamp(),
         highestEpoch: epoch,
@@ -141,7 +184,15 @@ export class RecoveredSet {
     })
   }
 
-  #openLog({ views, queues, onFailed }: { views: Views; queues: ConsumeQueues; onFailed: (error: MqError) => void }): CommitLog {
+  #openLog({
+    views,
+    queues,
+    onFailed,
+  }: {
+    views: Views
+    queues: ConsumeQueues
+    onFailed: (error: MqError) => void
+  }): CommitLog {
     const { clock, options } = this.#parts
     return new CommitLog({
       ...options,
@@ -189,7 +240,11 @@ interface Derived {
 }
 
 /** Records are applied in order; one that needs pages from disk is waited for. `starts` are positions in `block`. */
-async function applyAll(queues: ConsumeQueues, block: Uint8Array, starts: readonly number[]): Promise<void> {
+async function applyAll(
+  queues: ConsumeQueues,
+  block: Uint8Array,
+  starts: readonly number[],
+): Promise<void> {
   const record = new RecordView()
   for (const start of starts) {
     record.move(block, start)

@@ -2,18 +2,35 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { type CrashMode, MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
-import { epoch, isMqError, offset, type Offset, partitionKey, partitionNumber, RecordView, topicId, type TopicInfo } from '@popmq/protocol'
+import {
+  epoch,
+  isMqError,
+  offset,
+  type Offset,
+  partitionKey,
+  partitionNumber,
+  RecordView,
+  topicId,
+  type TopicInfo,
+} from '@popmq/protocol'
 import fc from 'fast-check'
-import { sampleRun } from './log/sample-run.ts'
+import { sampleRun } from './testing/sample-run.ts'
 import { logOptions } from './options.ts'
 import { RecoveredSet } from './recovered-set.ts'
 import type { ReplicaSet } from './replica-set.ts'
 
 const partitions = 3
-const policy = { retentionMs: 0, maxBytes: 0, maxMessageBytes: 1_048_576, dedupWindowMs: 120_000, replicas: 1 }
+const policy = {
+  retentionMs: 0,
+  maxBytes: 0,
+  maxMessageBytes: 1_048_576,
+  dedupWindowMs: 120_000,
+  replicas: 1,
+}
 const orders: TopicInfo = { name: 'orders', id: topicId(1), sets: [1, 1, 1], policy, createdAt: 0 }
 const text = new TextDecoder()
-const keyOf = (partition: number): ReturnType<typeof partitionKey> => partitionKey(orders.id, partitionNumber(partition))
+const keyOf = (partition: number): ReturnType<typeof partitionKey> =>
+  partitionKey(orders.id, partitionNumber(partition))
 
 /** What a partition must hold: every value ever appended, by offset; below `low` unreadable. */
 interface Model {
@@ -30,7 +47,12 @@ class World {
   readonly clock = new Scheduler()
   storage = new MemoryStorage()
   set: ReplicaSet | undefined
-  readonly model: Model[] = Array.from({ length: partitions }, () => ({ values: [], low: 0, synced: 0, askedLow: 0 }))
+  readonly model: Model[] = Array.from({ length: partitions }, () => ({
+    values: [],
+    low: 0,
+    synced: 0,
+    askedLow: 0,
+  }))
   #epoch = 0
   #serial = 0
 
@@ -73,7 +95,7 @@ class World {
       bytes: sampleRun({ partition, values }),
       maxMessageBytes: policy.maxMessageBytes,
     })
-    assert.ok('end' in placed, String(placed))
+    assert.ok('end' in placed, JSON.stringify(placed))
     assert.equal(placed.baseOffset, model.values.length)
     model.values.push(...values)
     return placed.end
@@ -106,7 +128,10 @@ class World {
     await this.open()
     for (const [partition, model] of this.model.entries()) {
       const { low, high } = this.live.bounds(keyOf(partition))
-      assert.ok(high >= model.synced, `partition ${partition}: ${model.synced} were synced, ${high} are there`)
+      assert.ok(
+        high >= model.synced,
+        `partition ${partition}: ${model.synced} were synced, ${high} are there`,
+      )
       assert.equal(low, model.low)
       model.values.length = high
     }
@@ -116,7 +141,11 @@ class World {
     await this.live.close()
     await this.open()
     for (const [partition, model] of this.model.entries()) {
-      assert.equal(this.live.bounds(keyOf(partition)).high, model.values.length, 'a stop in good order loses nothing')
+      assert.equal(
+        this.live.bounds(keyOf(partition)).high,
+        model.values.length,
+        'a stop in good order loses nothing',
+      )
     }
   }
 
@@ -130,7 +159,7 @@ class World {
 
   async #readAll(partition: number, from: Offset): Promise<string[]> {
     const values: string[] = []
-    for (let next = from; ; ) {
+    for (let next = from; ;) {
       const asked = { topicId: orders.id, partition: partitionNumber(partition), offset: next }
       const { results, slices } = await this.live.reader.read([asked], 900)
       const [result] = results
@@ -158,11 +187,33 @@ function valuesIn(slices: readonly Uint8Array[], first: number): string[] {
 
 const partition = fc.nat(partitions - 1)
 const command = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('append' as const), partition, count: fc.integer({ min: 1, max: 12 }), bytes: fc.integer({ min: 4, max: 120 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      partition,
+      count: fc.integer({ min: 1, max: 12 }),
+      bytes: fc.integer({ min: 4, max: 120 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('sync' as const), partition }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('tick' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('purge' as const), partition, share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const), mode: fc.constantFrom<CrashMode>('lose', 'keep', 'random', 'torn'), seed: fc.nat() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('purge' as const),
+      partition,
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('crash' as const),
+      mode: fc.constantFrom<CrashMode>('lose', 'keep', 'random', 'torn'),
+      seed: fc.nat(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('check' as const) }) },
 )
@@ -242,7 +293,8 @@ void test('long-lived messages at the old end do not keep the dead ones behind t
 
 async function bytesOnDisk(storage: MemoryStorage): Promise<number> {
   let sum = 0
-  for (const folder of ['log', 'index']) for (const { bytes } of await storage.list(folder)) sum += bytes
+  for (const folder of ['log', 'index'])
+    for (const { bytes } of await storage.list(folder)) sum += bytes
   return sum
 }
 
@@ -262,7 +314,14 @@ void test('a log of an older epoch is not led again', async () => {
   const world = new World()
   await world.open()
   await world.sync(0)
-  const recovered = await RecoveredSet.open({ storage: world.storage, clock: world.clock, crc32, options: logOptions() })
+  const recovered = await RecoveredSet.open({
+    storage: world.storage,
+    clock: world.clock,
+    crc32,
+    options: logOptions(),
+  })
   const grant = { epoch: epoch(1), setId: 1, topics: [orders], onFailed: () => undefined }
-  await assert.rejects(recovered.lead(grant), (error: unknown) => isMqError(error, 'registry_behind'))
+  await assert.rejects(recovered.lead(grant), (error: unknown) =>
+    isMqError(error, 'registry_behind'),
+  )
 })

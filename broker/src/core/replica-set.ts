@@ -1,9 +1,24 @@
 import type { Clock } from '@popmq/kit'
-import { isMqError, keysOfTopic, type LogPosition, type MqError, type Offset, type PartitionKey, type TimeMs, type TopicId, type TopicInfo } from '@popmq/protocol'
+import {
+  isMqError,
+  keysOfTopic,
+  type LogPosition,
+  type MqError,
+  type Offset,
+  type PartitionKey,
+  type TimeMs,
+  type TopicId,
+  type TopicInfo,
+} from '@popmq/protocol'
 import type { Appender, PlacedRun } from './appender.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { Cleaner } from './cleaner.ts'
-import { type ConsumeQueues, encodeHorizon, type Horizon, mostHorizons } from './consume-queue/index.ts'
+import {
+  type ConsumeQueues,
+  encodeHorizon,
+  type Horizon,
+  mostHorizons,
+} from './consume-queue/index.ts'
 import { type DiskVerdict, judgeDisk } from './disk-room.ts'
 import type { FetchReader } from './fetch-reader.ts'
 import type { IncomingRun } from './incoming-run.ts'
@@ -94,7 +109,10 @@ export class ReplicaSet {
     const { appender, log, views } = this.#parts
     let end = log.end
     for (let at = 0; at < horizons.length; at += mostHorizons) {
-      end = appender.appendControl({ kind: 'horizon', body: encodeHorizon(horizons.slice(at, at + mostHorizons)) })
+      end = appender.appendControl({
+        kind: 'horizon',
+        body: encodeHorizon(horizons.slice(at, at + mostHorizons)),
+      })
     }
     await log.whenSynced(end)
     await views.whenApplied(end)
@@ -169,7 +187,7 @@ export class ReplicaSet {
     const horizons = await retention.due(clock.now(), mostHorizons)
     if (horizons.length > 0) await this.raiseLow(horizons)
     // More than fits in one pass: the next tick goes on.
-    this.#retentionAtMs = horizons.length === mostHorizons ? 0 : clock.monotonic() + options.retentionMs
+    this.#retentionAtMs =
+      horizons.length === mostHorizons ? 0 : clock.monotonic() + options.retentionMs
   }
 }
-

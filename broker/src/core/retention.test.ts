@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MqError, partitionKey, partitionNumber, topicId } from '@popmq/protocol'
 import type { ReplicaSet } from './replica-set.ts'
-import { SampleSet, sampleTopic } from './sample-set.ts'
+import { SampleSet, sampleTopic } from './testing/sample-set.ts'
 
 const key = partitionKey(topicId(1), partitionNumber(0))
 

@@ -3,7 +3,10 @@ import { type ConsumeQueues, EntryView, type Horizon } from './consume-queue/ind
 import type { Topics } from './topics.ts'
 
 export interface RetentionParts {
-  readonly queues: Pick<ConsumeQueues, 'bounds' | 'keptBytes' | 'offsetAt' | 'offsetKeeping' | 'slice'>
+  readonly queues: Pick<
+    ConsumeQueues,
+    'bounds' | 'keptBytes' | 'offsetAt' | 'offsetKeeping' | 'slice'
+  >
   readonly topics: Topics
 }
 
@@ -35,7 +38,8 @@ export class Retention {
         const { low } = this.#parts.queues.bounds(key)
         const byAge = await this.#lowByAge(key, topic, nowMs)
         const bySize = share === 1 ? low : await this.#lowBySize(key, share)
-        if (byAge > low || bySize > low) horizons.push({ key, low: byAge > bySize ? byAge : bySize })
+        if (byAge > low || bySize > low)
+          horizons.push({ key, low: byAge > bySize ? byAge : bySize })
       }
     }
     return horizons
@@ -44,10 +48,12 @@ export class Retention {
   async #lowByAge(key: PartitionKey, { policy }: TopicInfo, nowMs: TimeMs): Promise<Offset> {
     const { queues } = this.#parts
     const { low, high } = queues.bounds(key)
-    if (policy.retentionMs === 0 || low === high || nowMs < (this.#nextLook.get(key) ?? 0)) return low
+    if (policy.retentionMs === 0 || low === high || nowMs < (this.#nextLook.get(key) ?? 0))
+      return low
     const kept = await queues.offsetAt(key, nowMs - policy.retentionMs)
     const oldest = await queues.slice(key, kept, { maxEntries: 1 })
-    if (oldest.count > 0) this.#nextLook.set(key, oldest.entry(0, this.#entry).appendedAt + policy.retentionMs)
+    if (oldest.count > 0)
+      this.#nextLook.set(key, oldest.entry(0, this.#entry).appendedAt + policy.retentionMs)
     return kept
   }
 

@@ -1,4 +1,11 @@
-import { type PartitionNumber, partitionKey, type PartitionKey, partitionNumber, type TopicId, type TopicInfo } from '@popmq/protocol'
+import {
+  type PartitionNumber,
+  partitionKey,
+  type PartitionKey,
+  partitionNumber,
+  type TopicId,
+  type TopicInfo,
+} from '@popmq/protocol'
 
 /** The topics that have partitions on this broker's replica set, as the coordinator told them last. */
 export class Topics {
@@ -31,7 +38,9 @@ export class Topics {
 
   /** The partitions of a topic that this set leads. */
   ledKeys(topic: TopicInfo): PartitionKey[] {
-    return topic.sets.flatMap((set, index) => (set === this.#setId ? [partitionKey(topic.id, partitionNumber(index))] : []))
+    return topic.sets.flatMap((set, index) =>
+      set === this.#setId ? [partitionKey(topic.id, partitionNumber(index))] : [],
+    )
   }
 
   /** How long a dedup id of this topic is remembered, in ms; 0 for a topic that is gone. */

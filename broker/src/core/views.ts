@@ -1,5 +1,11 @@
 import { deferred, type Deferred } from '@popmq/kit'
-import { type LogPosition, marks, type PartitionKey, recordKinds, type RecordView } from '@popmq/protocol'
+import {
+  type LogPosition,
+  marks,
+  type PartitionKey,
+  recordKinds,
+  type RecordView,
+} from '@popmq/protocol'
 import type { ConsumeQueues } from './consume-queue/index.ts'
 import { visitRecords } from './log/log-scan.ts'
 import type { MemoryTail } from './log/memory-tail.ts'

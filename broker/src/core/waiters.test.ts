@@ -4,7 +4,8 @@ import { Scheduler } from '@popmq/kit/testing'
 import { partitionKey, partitionNumber, topicId } from '@popmq/protocol'
 import { Waiters } from './waiters.ts'
 
-const keyOf = (partition: number): ReturnType<typeof partitionKey> => partitionKey(topicId(1), partitionNumber(partition))
+const keyOf = (partition: number): ReturnType<typeof partitionKey> =>
+  partitionKey(topicId(1), partitionNumber(partition))
 
 void test('a waiter is woken once: by the first of its partitions or by its deadline', async () => {
   const clock = new Scheduler()
@@ -40,7 +41,8 @@ void test('ten thousand waiters need one timer', async () => {
   const clock = new Scheduler()
   const waiters = new Waiters(clock)
   let woken = 0
-  for (let index = 0; index < 10_000; index += 1) waiters.hold([keyOf(index % 1_000)], 1_000 + index, () => (woken += 1))
+  for (let index = 0; index < 10_000; index += 1)
+    waiters.hold([keyOf(index % 1_000)], 1_000 + index, () => (woken += 1))
   const before = clock.eventsRun
   for (let partition = 0; partition < 1_000; partition += 1) waiters.wake(keyOf(partition))
   await clock.run(60_000)

@@ -31,7 +31,8 @@ export async function handleFetch(
     try {
       const found = await reader.read(partitions, request.maxBytes)
       const isOver = remainingMs <= 0 || context.isClosed || isStopping()
-      if (found.hasNews || isOver) return { reply: { results: found.results }, slices: found.slices }
+      if (found.hasNews || isOver)
+        return { reply: { results: found.results }, slices: found.slices }
       partitions = found.rest
       await woken.promise
     } finally {

@@ -1,4 +1,12 @@
-import { errorNumber, isMqError, MqError, type offsets, partitionKey, type ReplyOf, type RequestOf } from '@popmq/protocol'
+import {
+  errorNumber,
+  isMqError,
+  MqError,
+  type offsets,
+  partitionKey,
+  type ReplyOf,
+  type RequestOf,
+} from '@popmq/protocol'
 import type { Answer } from '@popmq/transport'
 import type { ReplicaSet } from '../core/replica-set.ts'
 import type { Topics } from '../core/topics.ts'
@@ -19,14 +27,25 @@ export async function handleOffsets(
   return { reply: { results: await Promise.all(partitions.map((asked) => locate(asked, parts))) } }
 }
 
-async function locate({ topicId, partition, at }: Asked, { set, topics }: OffsetsParts): Promise<Result> {
+async function locate(
+  { topicId, partition, at }: Asked,
+  { set, topics }: OffsetsParts,
+): Promise<Result> {
   const key = partitionKey(topicId, partition)
   const bounds = set.bounds(key)
   try {
     if (topics.led(topicId, partition) === undefined) {
-      throw new MqError('not_leader', `this broker does not lead partition ${partition} of topic ${topicId}`)
+      throw new MqError(
+        'not_leader',
+        `this broker does not lead partition ${partition} of topic ${topicId}`,
+      )
     }
-    return { topicId, partition, ...bounds, ...(at === undefined ? {} : { offset: await set.offsetAt(key, at) }) }
+    return {
+      topicId,
+      partition,
+      ...bounds,
+      ...(at === undefined ? {} : { offset: await set.offsetAt(key, at) }),
+    }
   } catch (error) {
     if (!isMqError(error)) throw error
     return { topicId, partition, ...bounds, error: errorNumber(error.name), what: error.what }

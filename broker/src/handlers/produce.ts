@@ -1,5 +1,13 @@
 import { type Clock, sleep } from '@popmq/kit'
-import { errorNumber, isMqError, type LogPosition, MqError, type ProducedRun, type produce, type RequestOf } from '@popmq/protocol'
+import {
+  errorNumber,
+  isMqError,
+  type LogPosition,
+  MqError,
+  type ProducedRun,
+  type produce,
+  type RequestOf,
+} from '@popmq/protocol'
 import { partitionKey, type ReplyOf, type RunResult } from '@popmq/protocol'
 import type { Answer, RequestContext } from '@popmq/transport'
 import type { PlacedRun } from '../core/appender.ts'
@@ -40,7 +48,10 @@ export async function handleProduce(
 function checkBytes(runs: readonly ProducedRun[], bytes: Uint8Array): void {
   const named = runs.reduce((sum, run) => sum + run.bytes, 0)
   if (named !== bytes.length) {
-    throw new MqError('invalid_request', `the runs name ${named} bytes of records and ${bytes.length} came`)
+    throw new MqError(
+      'invalid_request',
+      `the runs name ${named} bytes of records and ${bytes.length} came`,
+    )
   }
 }
 
@@ -50,15 +61,31 @@ function appendRun(
   { acks, topics, disk, set }: Pick<Request, 'acks'> & ProduceParts,
 ): Outcome {
   const topic = topics.led(topicId, partition)
-  if (topic === undefined) return new MqError('not_leader', `this broker does not lead partition ${partition} of topic ${topicId}`)
-  if (acks === 'quorum') return new MqError('quorum_unavailable', `topic ${topic.name} has one replica`)
-  if (disk().state === 'refuse') return new MqError('disk_full', 'the disk of the broker is full', { retryAfterMs: 1_000 })
+  if (topic === undefined)
+    return new MqError(
+      'not_leader',
+      `this broker does not lead partition ${partition} of topic ${topicId}`,
+    )
+  if (acks === 'quorum')
+    return new MqError('quorum_unavailable', `topic ${topic.name} has one replica`)
+  if (disk().state === 'refuse')
+    return new MqError('disk_full', 'the disk of the broker is full', { retryAfterMs: 1_000 })
   const { maxMessageBytes } = topic.policy
-  return set.append({ key: partitionKey(topicId, partition), topicId, partition, count, bytes, maxMessageBytes })
+  return set.append({
+    key: partitionKey(topicId, partition),
+    topicId,
+    partition,
+    count,
+    bytes,
+    maxMessageBytes,
+  })
 }
 
 /** Waits once, for the run that ends last. @returns why the level asked was not reached */
-async function whenSynced(outcomes: readonly Outcome[], set: ProduceParts['set']): Promise<MqError | undefined> {
+async function whenSynced(
+  outcomes: readonly Outcome[],
+  set: ProduceParts['set'],
+): Promise<MqError | undefined> {
   const end = outcomes.reduce<LogPosition | undefined>((last, outcome) => {
     if (outcome instanceof MqError) return last
     return last === undefined || outcome.end > last ? outcome.end : last
@@ -73,9 +100,14 @@ async function whenSynced(outcomes: readonly Outcome[], set: ProduceParts['set']
   }
 }
 
-function resultOf(outcome: Outcome, level: 'received' | 'disk', failure: MqError | undefined): RunResult {
+function resultOf(
+  outcome: Outcome,
+  level: 'received' | 'disk',
+  failure: MqError | undefined,
+): RunResult {
   const error = outcome instanceof MqError ? outcome : failure
-  if (outcome instanceof MqError || error !== undefined) return errorResult(error ?? (outcome as MqError))
+  if (outcome instanceof MqError || error !== undefined)
+    return errorResult(error ?? (outcome as MqError))
   const { baseOffset, appendedAt, deduplicated } = outcome
   return { baseOffset, appendedAt, level, ...(deduplicated.length === 0 ? {} : { deduplicated }) }
 }

@@ -14,12 +14,19 @@ export async function handlePurge(
   { set, topics }: PurgeParts,
 ): Promise<Answer<ReplyOf<typeof purge>>> {
   if (topics.led(topicId, partition) === undefined) {
-    throw new MqError('not_leader', `this broker does not lead partition ${partition} of topic ${topicId}`)
+    throw new MqError(
+      'not_leader',
+      `this broker does not lead partition ${partition} of topic ${topicId}`,
+    )
   }
   const key = partitionKey(topicId, partition)
   const { low, high } = set.bounds(key)
   if (before > high) {
-    throw new MqError('offset_out_of_range', `offset ${before} is beyond the end of the partition`, { facts: { low, high } })
+    throw new MqError(
+      'offset_out_of_range',
+      `offset ${before} is beyond the end of the partition`,
+      { facts: { low, high } },
+    )
   }
   if (before > low) await set.raiseLow([{ key, low: before }])
   return { reply: set.bounds(key) }

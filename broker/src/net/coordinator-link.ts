@@ -1,5 +1,15 @@
 import { Backoff, type Clock, type Log, type Random, sleep } from '@popmq/kit'
-import { asMqError, brokerOpen, brokerSession, type Epoch, isMqError, MqError, type ReplyOf, type RequestOf, type TopicInfo } from '@popmq/protocol'
+import {
+  asMqError,
+  brokerOpen,
+  brokerSession,
+  type Epoch,
+  isMqError,
+  MqError,
+  type ReplyOf,
+  type RequestOf,
+  type TopicInfo,
+} from '@popmq/protocol'
 import { Caller, type Transport } from '@popmq/transport'
 
 export interface LinkParts {
@@ -28,9 +38,9 @@ export interface OpenedSession extends ReplyOf<typeof brokerOpen> {
 
 export interface LinkEvents {
   /** Takes the whole list of topics anew; the coordinator is told when this returns. */
-  topics(topics: readonly TopicInfo[]): void
+  readonly topics: (topics: readonly TopicInfo[]) => void
   /** Another process has this broker's id: this one must stop. */
-  fenced(error: MqError): void
+  readonly fenced: (error: MqError) => void
 }
 
 const holdMs = 2_000
@@ -66,10 +76,19 @@ export class CoordinatorLink {
   async open(facts: BrokerFacts): Promise<OpenedSession> {
     const { brokerId, incarnation } = this.#parts
     const { clusterId, ...known } = facts
-    const request = { brokerId, incarnation, ...known, ...(clusterId === undefined ? {} : { clusterId }) }
-    const opened = await this.#insist((caller) => caller.call(brokerOpen, request, { timeoutMs: answerMs }))
+    const request = {
+      brokerId,
+      incarnation,
+      ...known,
+      ...(clusterId === undefined ? {} : { clusterId }),
+    }
+    const opened = await this.#insist((caller) =>
+      caller.call(brokerOpen, request, { timeoutMs: answerMs }),
+    )
     this.#epoch = opened.reply.epoch
-    const first = await this.#insist((caller) => caller.call(brokerSession, this.#session(0), { timeoutMs: answerMs }))
+    const first = await this.#insist((caller) =>
+      caller.call(brokerSession, this.#session(0), { timeoutMs: answerMs }),
+    )
     this.#version = first.reply.version
     return { ...opened.reply, topics: first.reply.topics ?? [] }
   }
@@ -98,7 +117,10 @@ export class CoordinatorLink {
     while (!signal.aborted) {
       try {
         const { reply } = await this.#insist((caller) =>
-          caller.call(brokerSession, this.#session(holdMs), { timeoutMs: holdMs + answerMs, signal }),
+          caller.call(brokerSession, this.#session(holdMs), {
+            timeoutMs: holdMs + answerMs,
+            signal,
+          }),
         )
         if (reply.topics !== undefined) topics(reply.topics)
         this.#version = reply.version
@@ -111,7 +133,12 @@ export class CoordinatorLink {
   }
 
   #session(waitMs: number): RequestOf<typeof brokerSession> {
-    return { brokerId: this.#parts.brokerId, epoch: this.#epoch as Epoch, appliedVersion: this.#version, waitMs }
+    return {
+      brokerId: this.#parts.brokerId,
+      epoch: this.#epoch as Epoch,
+      appliedVersion: this.#version,
+      waitMs,
+    }
   }
 
   /** Calls until it is answered, by one coordinator after the other. @throws what will not change by trying again */
@@ -145,11 +172,14 @@ export class CoordinatorLink {
     if (this.#caller !== undefined && !this.#caller.closed) return this.#caller
     const { transport, clock, coordinators, brokerId } = this.#parts
     const address = coordinators[this.#nextCoordinator % coordinators.length] ?? ''
-    this.#caller = await Caller.connect(transport, address, { clock, client: `broker-${brokerId}`, signal: this.#stop.signal })
+    this.#caller = await Caller.connect(transport, address, {
+      clock,
+      client: `broker-${brokerId}`,
+      signal: this.#stop.signal,
+    })
     return this.#caller
   }
 }
-
 
 /** Whether trying again cannot help. */
 function isLasting(error: MqError): boolean {

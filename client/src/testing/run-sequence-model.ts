@@ -14,6 +14,8 @@ interface Attempt {
   readonly crc: number
   /** The client has had an answer, or was told that there will be none. */
   isAnswered: boolean
+  /** A copy of it arrived: what a broker carried out it does not refuse as well. */
+  hasArrived: boolean
 }
 
 interface Window {
@@ -72,8 +74,7 @@ export class RunSequenceModel {
         this.#now += deliverWithinMs / 3
         return this.sequence.expire(this.#now, () => new MqError('unreachable', 'too late'))
       case 'forget':
-        // A broker forgets after an hour: longer than any run of base 0 is on its way.
-        if (!this.#network.some(({ number }) => number.base === 0)) this.#window = undefined
+        if (!this.#isBaseZeroAbout()) this.#window = undefined
         return
       default:
         return this.#travel(step, pick)
@@ -92,6 +93,14 @@ export class RunSequenceModel {
 
   #label(run: Run): number {
     return this.#labels.get(run) ?? -1
+  }
+
+  /** A broker forgets after an hour: when nobody sends a run of base 0 any more, and none is on its way, nor a copy. */
+  #isBaseZeroAbout(): boolean {
+    if (this.#network.some(({ number, hasArrived }) => hasArrived || number.base === 0)) return true
+    return [...this.#labels].some(
+      ([run, label]) => run.number?.base === 0 && this.outcomes.get(label)?.length === 0,
+    )
   }
 
   #add(pick: number): void {
@@ -115,7 +124,7 @@ export class RunSequenceModel {
       const number = run.number!
       const label = this.#label(run)
       const crc = crc32(run.bytes)
-      this.#network.push({ run, label, number, count: run.count, crc, isAnswered: false })
+      this.#network.push({ run, label, number, count: run.count, crc, isAnswered: false, hasArrived: false })
     }
   }
 
@@ -128,13 +137,15 @@ export class RunSequenceModel {
       return { kind: 'failed', error: new MqError(name, name) }
     }
     if (step !== 'duplicate' && step !== 'give_up') this.#network.splice(index, 1)
-    switch (step) {
+    const isRefusal = step === 'busy' || step === 'refuse'
+    switch (isRefusal && attempt.hasArrived ? 'deliver' : step) {
       case 'deliver':
         return this.#answer(attempt, this.#judge(attempt))
       case 'deliver_lost':
         this.#judge(attempt)
         return this.#answer(attempt, lost)
       case 'duplicate':
+        attempt.hasArrived = true
         this.#judge(attempt)
         return
       case 'give_up':
@@ -146,8 +157,6 @@ export class RunSequenceModel {
         return this.#answer(attempt, refused('broker_busy'))
       case 'refuse':
         return this.#answer(attempt, refused('message_too_large'))
-      default:
-        step satisfies never
     }
   }
 

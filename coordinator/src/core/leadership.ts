@@ -119,7 +119,7 @@ export class Leadership {
   }
 
   async #carryOut(ops: readonly RegistryOp[], value: Uint8Array): Promise<void> {
-    const { outcome, tried } = await commitUntilKnown(this.#options, ops)
+    const { outcome, tried } = await this.#commitUntilKnown(ops)
     if (outcome.kind === 'applied') return
     if (outcome.kind === 'unknown' || (outcome.index === 0 && tried > 1)) {
       throw this.depose(
@@ -135,6 +135,19 @@ export class Leadership {
     const op = ops[outcome.index]
     const what = `the registry changed under its leader: ${op?.kind} ${op?.path} met ${outcome.reason}`
     throw this.depose(new MqError('internal', what))
+  }
+
+  /** Repeats a commit that can be made only once (one of its ops compares) until its outcome is known. */
+  async #commitUntilKnown(
+    ops: readonly RegistryOp[],
+  ): Promise<{ outcome: CommitOutcome; tried: number }> {
+    const { session, clock } = this.#options
+    for (let tried = 1; ; tried += 1) {
+      const outcome = await session.commit(ops)
+      const isLast = tried === tries || this.#deposed !== undefined
+      if (outcome.kind !== 'unknown' || isLast) return { outcome, tried }
+      await sleep(clock, firstPauseMs * tried)
+    }
   }
 
   /** Whether an earlier try of a write went through whose repetition was rejected. */
@@ -170,18 +183,6 @@ interface Taken {
 
 const tries = 10
 const firstPauseMs = 50
-
-/** Repeats a commit that can be made only once (one of its ops compares) until its outcome is known. */
-async function commitUntilKnown(
-  { session, clock }: LeadershipOptions,
-  ops: readonly RegistryOp[],
-): Promise<{ outcome: CommitOutcome; tried: number }> {
-  for (let tried = 1; ; tried += 1) {
-    const outcome = await session.commit(ops)
-    if (outcome.kind !== 'unknown' || tried === tries) return { outcome, tried }
-    await sleep(clock, firstPauseMs * tried)
-  }
-}
 
 /** Finds the cluster, or makes it; of two coordinators that make one at once, one finds that of the other. */
 async function openCluster({ session, clock, random }: LeadershipOptions): Promise<string> {

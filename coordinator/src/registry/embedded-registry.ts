@@ -175,8 +175,8 @@ export class EmbeddedRegistry implements Registry {
     } catch (error) {
       if (error instanceof StorageError && error.kind === 'full') return 'full'
       this.#failure = diskError(error)
-      for (const session of this.#sessions.open) await this.#sessions.lose(session, this.#failure)
       this.#onFatal(this.#failure)
+      for (const session of this.#sessions.open) await this.#sessions.lose(session, this.#failure)
       return 'failed'
     }
   }

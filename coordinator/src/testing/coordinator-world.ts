@@ -14,6 +14,7 @@ import {
 } from '@popmq/protocol'
 import { Caller, loopbackTransport } from '@popmq/transport'
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from '../coordinator.ts'
+import type { Registry } from '../core/registry-port.ts'
 import { MemoryRegistry } from '../registry/memory-registry.ts'
 
 export const sessionMs = 6_000
@@ -23,10 +24,10 @@ export class CoordinatorWorld {
   readonly scheduler = new Scheduler()
   readonly random = new SeededRandom(1)
   readonly transport = loopbackTransport(this.scheduler)
-  readonly registry: MemoryRegistry
+  readonly registry: Registry
   readonly fatal: MqError[] = []
 
-  constructor(registry = new MemoryRegistry()) {
+  constructor(registry: Registry = new MemoryRegistry()) {
     this.registry = registry
   }
 

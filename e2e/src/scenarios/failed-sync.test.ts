@@ -46,7 +46,7 @@ scenario('a broker whose sync fails ends with disk_failed, and what it acknowled
   const ackedAtTheEnd = history.ackedCount
   isOver = true
   assert.equal(code, 1, stderr)
-  assert.match(stderr, /^error disk_failed: .*fdatasync.*\(look at the disk, .*\)$/m)
+  assert.match(stderr, /^error disk_failed: .*sync .* failed \(look at the disk, .*\)$/m)
   assert.ok(ackedAtTheEnd > 0, 'something was acknowledged before the failure')
   assert.ok(ackedAtTheEnd < events.length, 'the failure fell into the traffic')
 

@@ -50,7 +50,9 @@ export const fetch = exchange({
 export const offsets = exchange({
   type: 34,
   name: 'offsets',
-  request: object({ partitions: list(object({ topicId, partition, at: optional(whole<TimeMs>()) }), 10_000) }),
+  request: object({
+    partitions: list(object({ topicId, partition, at: optional(whole<TimeMs>()) }), 10_000),
+  }),
   reply: object({
     results: list(
       object({

@@ -64,7 +64,11 @@ export const metadata = exchange({
 export const topicCreate = exchange({
   type: 3,
   name: 'topic_create',
-  request: object({ name: text(1_024), partitions: whole(1, limits.partitionsPerTopic), config: optional(config) }),
+  request: object({
+    name: text(1_024),
+    partitions: whole(1, limits.partitionsPerTopic),
+    config: optional(config),
+  }),
   reply: object({ topic: topicInfo }),
 })
 

@@ -18,7 +18,13 @@ async function world(): Promise<{ segments: Segments; bytes: Uint8Array }> {
 void test('any range is read back, across blocks and segments', async () => {
   const { segments, bytes } = await world()
   const cache = new BlockCache(segments, { blockBytes: 512, cacheBytes: 2_048, readsInFlight: 2 })
-  for (const [from, to] of [[0, 5_000], [511, 513], [2_990, 3_010], [4_999, 5_000], [1_000, 4_500]] as const) {
+  for (const [from, to] of [
+    [0, 5_000],
+    [511, 513],
+    [2_990, 3_010],
+    [4_999, 5_000],
+    [1_000, 4_500],
+  ] as const) {
     const slices = await cache.read(logPosition(from), logPosition(to))
     assert.deepEqual(Buffer.concat(slices), Buffer.from(bytes.subarray(from, to)))
   }
@@ -41,6 +47,9 @@ void test('a block that was read while the log was shorter is read again when mo
   await cache.read(logPosition(0), logPosition(100))
   await segments.write(logPosition(100), [new Uint8Array(100).fill(2)])
   const slices = await cache.read(logPosition(50), logPosition(150))
-  assert.equal(slices.reduce((sum, slice) => sum + slice.length, 0), 100)
+  assert.equal(
+    slices.reduce((sum, slice) => sum + slice.length, 0),
+    100,
+  )
   assert.equal(slices.at(-1)?.at(-1), 2)
 })

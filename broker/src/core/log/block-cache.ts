@@ -23,7 +23,10 @@ export class BlockCache {
   #free: number
   #diskBytes = 0
 
-  constructor(segments: Segments, options: { blockBytes: number; cacheBytes: number; readsInFlight: number }) {
+  constructor(
+    segments: Segments,
+    options: { blockBytes: number; cacheBytes: number; readsInFlight: number },
+  ) {
     this.#segments = segments
     this.#blockBytes = options.blockBytes
     this.#mostBlocks = Math.max(1, Math.floor(options.cacheBytes / options.blockBytes))
@@ -38,7 +41,7 @@ export class BlockCache {
   /** The bytes of [from, to), below the synced position, as views of cached blocks. */
   async read(from: LogPosition, to: LogPosition): Promise<Uint8Array[]> {
     const slices: Uint8Array[] = []
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const segment = this.#segments.at(at)
       const base = at - ((at - segment.base) % this.#blockBytes)
       const bytes = await this.#block(segment, base, to)
@@ -57,7 +60,8 @@ export class BlockCache {
 
   /** A block at the log's end may have been read while it was shorter: it is read again when more is wanted. */
   async #block(segment: Segment, base: number, to: LogPosition): Promise<Uint8Array> {
-    const wanted = Math.min(to, segment.base + (base - segment.base) + this.#blockBytes, segment.end) - base
+    const wanted =
+      Math.min(to, segment.base + (base - segment.base) + this.#blockBytes, segment.end) - base
     const known = this.#blocks.get(base)
     if (known !== undefined) {
       const bytes = known.bytes ?? (await known.loaded)

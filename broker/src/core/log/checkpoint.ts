@@ -1,5 +1,12 @@
 import { readWhole, replaceFile, type Storage } from '@popmq/kit'
-import { type Checksum, type LogPosition, logPosition, MqError, readU64, writeU64 } from '@popmq/protocol'
+import {
+  type Checksum,
+  type LogPosition,
+  logPosition,
+  MqError,
+  readU64,
+  writeU64,
+} from '@popmq/protocol'
 
 /**
  * A checkpoint is one file that stands for all of the log below its positions, as far as sequencers and views go.
@@ -41,8 +48,14 @@ export const emptyCheckpoint: Checkpoint = {
 }
 
 export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Checksum): Uint8Array {
-  const sections = [...checkpoint.sections].map(([name, content]) => ({ name: new TextEncoder().encode(name), content }))
-  const bytes = new Uint8Array(headBytes + sections.reduce((sum, { name, content }) => sum + 5 + name.length + content.length, 0))
+  const sections = [...checkpoint.sections].map(([name, content]) => ({
+    name: new TextEncoder().encode(name),
+    content,
+  }))
+  const bytes = new Uint8Array(
+    headBytes +
+      sections.reduce((sum, { name, content }) => sum + 5 + name.length + content.length, 0),
+  )
   const view = new DataView(bytes.buffer)
   view.setUint32(0, magic, true)
   view.setUint16(4, format, true)
@@ -67,8 +80,10 @@ export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Checksum): Uint8
 export function decodeCheckpoint(bytes: Uint8Array, crc32: Checksum): Checkpoint | undefined {
   if (bytes.length < headBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (view.getUint32(0, true) !== magic || view.getUint32(8, true) !== crc32(bytes.subarray(12))) return undefined
-  if (view.getUint16(4, true) !== format) throw new MqError('newer_format', `a checkpoint has format ${view.getUint16(4, true)}`)
+  if (view.getUint32(0, true) !== magic || view.getUint32(8, true) !== crc32(bytes.subarray(12)))
+    return undefined
+  if (view.getUint16(4, true) !== format)
+    throw new MqError('newer_format', `a checkpoint has format ${view.getUint16(4, true)}`)
   const sections = new Map<string, Uint8Array>()
   let at = headBytes
   for (let left = view.getUint16(6, true); left > 0; left -= 1) {
@@ -114,9 +129,14 @@ export class Checkpoints {
    */
   async write(checkpoint: Checkpoint): Promise<LogPosition> {
     const bytes = encodeCheckpoint(checkpoint, this.#crc32)
-    await replaceFile(this.#storage, `${checkpointFolder}/${String(checkpoint.viewed).padStart(20, '0')}.checkpoint`, bytes)
+    await replaceFile(
+      this.#storage,
+      `${checkpointFolder}/${String(checkpoint.viewed).padStart(20, '0')}.checkpoint`,
+      bytes,
+    )
     const names = await this.#names()
-    for (const name of names.slice(0, -checkpointsKept)) await this.#storage.remove(`${checkpointFolder}/${name}`)
+    for (const name of names.slice(0, -checkpointsKept))
+      await this.#storage.remove(`${checkpointFolder}/${name}`)
     return this.#lowestNeeded()
   }
 

@@ -63,7 +63,11 @@ export class CommitLog {
     this.#segmentBase = options.segments.active.base
     this.#synced = options.end
     this.#lastAppendedAt = options.lastAppendedAt
-    this.#tail = new MemoryTail({ end: options.end, chunkBytes: options.chunkBytes, keepBytes: options.tailBytes })
+    this.#tail = new MemoryTail({
+      end: options.end,
+      chunkBytes: options.chunkBytes,
+      keepBytes: options.tailBytes,
+    })
   }
 
   get end(): LogPosition {
@@ -114,11 +118,18 @@ export class CommitLog {
 
   #checkAppendable(bytes: number): void {
     assert(bytes <= this.#options.segmentBytes, 'a run fits in a segment')
-    if (this.#state === 'stalled') throw new MqError('disk_full', 'the disk of the broker is full', { retryAfterMs: fullDiskRetryMs })
+    if (this.#state === 'stalled')
+      throw new MqError('disk_full', 'the disk of the broker is full', {
+        retryAfterMs: fullDiskRetryMs,
+      })
     if (this.#state === 'failed') throw new MqError('disk_failed', 'the disk of the broker failed')
     if (this.#state === 'closed') throw new MqError('shutting_down', 'the broker is stopping')
     if (this.end - this.#synced > this.#options.mostUnsyncedBytes) {
-      throw new MqError('broker_busy', `more than ${this.#options.mostUnsyncedBytes} bytes wait to be synced`, { retryAfterMs: 50 })
+      throw new MqError(
+        'broker_busy',
+        `more than ${this.#options.mostUnsyncedBytes} bytes wait to be synced`,
+        { retryAfterMs: 50 },
+      )
     }
   }
 
@@ -141,7 +152,8 @@ export class CommitLog {
   /** Resolves when everything below `position` is synced. @throws MqError `outcome_unknown` when that will not be told */
   whenSynced(position: LogPosition): Promise<void> {
     if (position <= this.#synced) return Promise.resolve()
-    if (this.#state === 'failed' || this.#state === 'stalled') return Promise.reject(this.#unknown())
+    if (this.#state === 'failed' || this.#state === 'stalled')
+      return Promise.reject(this.#unknown())
     const waiter = { position, reached: deferred() }
     // Positions are asked for in the order of appends, but a duplicate may ask for an earlier one.
     const at = this.#waiters.findLastIndex((other) => other.position <= position)
@@ -205,7 +217,12 @@ export class CommitLog {
     this.#state = isFull ? 'stalled' : 'failed'
     this.#rejectWaiters()
     if (isFull) this.#options.clock.after(fullDiskRetryMs, () => this.#retry())
-    else this.#options.onFailed(new MqError('disk_failed', `writing the log failed: ${messageOf(failure)}`, { cause: failure }))
+    else
+      this.#options.onFailed(
+        new MqError('disk_failed', `writing the log failed: ${messageOf(failure)}`, {
+          cause: failure,
+        }),
+      )
   }
 
   #retry(): void {
@@ -226,4 +243,3 @@ export class CommitLog {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
-

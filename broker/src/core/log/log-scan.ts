@@ -5,10 +5,13 @@ import type { Segments } from './segments.ts'
 const blockBytes = 4 * 1_048_576
 
 /** Calls `visit` for each record of verified bytes; the view is moved from one to the next. */
-export function visitRecords(slices: readonly Uint8Array[], visit: (record: RecordView) => void): void {
+export function visitRecords(
+  slices: readonly Uint8Array[],
+  visit: (record: RecordView) => void,
+): void {
   const record = new RecordView()
   for (const bytes of slices) {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       record.move(bytes, at)
       assert(record.fits(bytes.length), 'verified bytes are whole records')
       at += record.length
@@ -21,7 +24,11 @@ export function visitRecords(slices: readonly Uint8Array[], visit: (record: Reco
  * Blocks of whole records of [from, to), read from disk in order; both must be where a record begins.
  * For recovery's second pass and for cleaning: what was verified is read again.
  */
-export async function* readBlocks(segments: Segments, from: LogPosition, to: LogPosition): AsyncGenerator<Uint8Array> {
+export async function* readBlocks(
+  segments: Segments,
+  from: LogPosition,
+  to: LogPosition,
+): AsyncGenerator<Uint8Array> {
   let at = from
   while (at < to) {
     const segment = segments.at(at)
@@ -32,7 +39,11 @@ export async function* readBlocks(segments: Segments, from: LogPosition, to: Log
   }
 }
 
-async function readWholeRecords(segment: Segments['active'], from: LogPosition, to: number): Promise<Uint8Array> {
+async function readWholeRecords(
+  segment: Segments['active'],
+  from: LogPosition,
+  to: number,
+): Promise<Uint8Array> {
   for (let bytes = blockBytes; ; bytes *= 2) {
     const block = new Uint8Array(Math.min(bytes, to - from))
     const read = await segment.file.read(block, from - segment.base)

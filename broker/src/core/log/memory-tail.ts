@@ -28,7 +28,15 @@ export class MemoryTail {
   readonly #chunks: Chunk[] = []
   #end: LogPosition
 
-  constructor({ end, chunkBytes, keepBytes }: { end: LogPosition; chunkBytes: number; keepBytes: number }) {
+  constructor({
+    end,
+    chunkBytes,
+    keepBytes,
+  }: {
+    end: LogPosition
+    chunkBytes: number
+    keepBytes: number
+  }) {
     this.#end = end
     this.#chunkBytes = chunkBytes
     this.#keepBytes = keepBytes
@@ -46,8 +54,13 @@ export class MemoryTail {
   /** Room for `bytes` bytes at the end. Nothing is taken until `advance`. */
   reserve(bytes: number): Room {
     const last = this.#chunks.at(-1)
-    if (last !== undefined && last.bytes.length - last.used >= bytes) return { bytes: last.bytes, start: last.used }
-    const chunk = { base: this.#end, bytes: new Uint8Array(Math.max(bytes, this.#chunkBytes)), used: 0 }
+    if (last !== undefined && last.bytes.length - last.used >= bytes)
+      return { bytes: last.bytes, start: last.used }
+    const chunk = {
+      base: this.#end,
+      bytes: new Uint8Array(Math.max(bytes, this.#chunkBytes)),
+      used: 0,
+    }
     this.#chunks.push(chunk)
     return { bytes: chunk.bytes, start: 0 }
   }
@@ -65,7 +78,7 @@ export class MemoryTail {
   slices(from: LogPosition, to: LogPosition): Uint8Array[] {
     assert(from >= this.start && to <= this.#end, 'what is read from the tail is in the tail')
     const slices: Uint8Array[] = []
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const chunk = this.#chunkAt(at)
       const slice = chunk.bytes.subarray(at - chunk.base, Math.min(to - chunk.base, chunk.used))
       slices.push(slice)

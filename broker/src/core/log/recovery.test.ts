@@ -3,11 +3,19 @@ import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import type { Storage } from '@popmq/kit'
 import { enumerateCrashPoints, MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
-import { epoch, isMqError, type LogPosition, logPosition, marks, offset, RecordView } from '@popmq/protocol'
+import {
+  epoch,
+  isMqError,
+  type LogPosition,
+  logPosition,
+  marks,
+  offset,
+  RecordView,
+} from '@popmq/protocol'
 import { CommitLog } from './commit-log.ts'
 import { readBlocks, visitRecords } from './log-scan.ts'
 import { recoverLog } from './recovery.ts'
-import { sampleRun } from './sample-run.ts'
+import { sampleRun } from '../testing/sample-run.ts'
 import { Segments } from './segments.ts'
 
 const start = { from: logPosition(0), synced: logPosition(0) }
@@ -88,7 +96,8 @@ void test('whatever was synced is there after a crash at any effect, and nothing
   const crashes = await enumerateCrashPoints<Acknowledged>(script, async (storage, { notes }) => {
     const { log, segments } = await openLog(storage)
     const values = await valuesOf(segments, log.end)
-    for (const note of notes) for (const value of note.values) assert.ok(values.includes(value), `${value} is lost`)
+    for (const note of notes)
+      for (const value of note.values) assert.ok(values.includes(value), `${value} is lost`)
     // Whole runs only, in the order of their appends.
     const expected = [0, 1, 2].flatMap((round) => [
       `${round}a`.repeat(40),
@@ -120,8 +129,9 @@ void test('a flipped bit in synced bytes refuses the log by name, wherever it is
       const segments = await Segments.open(storage)
       // Nothing behind the last sync proves that it happened: there a checkpoint must say so.
       const synced = isLastFile ? segments.active.end : logPosition(0)
-      await assert.rejects(recoverLog(segments, { from: logPosition(0), synced }, crc32), (error: unknown) =>
-        isMqError(error, 'damaged_log', 'unknown_record_kind'),
+      await assert.rejects(
+        recoverLog(segments, { from: logPosition(0), synced }, crc32),
+        (error: unknown) => isMqError(error, 'damaged_log', 'unknown_record_kind'),
       )
       storage.flipBit(path, at, at % 8)
     }
@@ -146,8 +156,13 @@ void test('a failed sync is the end: nothing is acknowledged and nothing is take
   const storage = new MemoryStorage()
   const { log } = await openLog(storage)
   storage.failNext('sync')
-  await assert.rejects(log.whenSynced(append(log, ['lost'])), (error: unknown) => isMqError(error, 'outcome_unknown'))
-  assert.throws(() => append(log, ['more']), (error: unknown) => isMqError(error, 'disk_failed'))
+  await assert.rejects(log.whenSynced(append(log, ['lost'])), (error: unknown) =>
+    isMqError(error, 'outcome_unknown'),
+  )
+  assert.throws(
+    () => append(log, ['more']),
+    (error: unknown) => isMqError(error, 'disk_failed'),
+  )
 })
 
 void test('what a new process reads after a failed sync is made durable before it is trusted', async () => {
@@ -182,7 +197,10 @@ void test('a full disk refuses appends and loses nothing: the same bytes are wri
   storage.setCapacity(60)
   const end = append(log, ['waits'])
   await assert.rejects(log.whenSynced(end), (error: unknown) => isMqError(error, 'outcome_unknown'))
-  assert.throws(() => append(log, ['more']), (error: unknown) => isMqError(error, 'disk_full'))
+  assert.throws(
+    () => append(log, ['more']),
+    (error: unknown) => isMqError(error, 'disk_full'),
+  )
   storage.setCapacity(1_048_576)
   await scheduler.run(2_000)
   assert.equal(log.synced, end)

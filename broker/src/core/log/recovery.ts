@@ -1,5 +1,13 @@
 import { assert } from '@popmq/kit'
-import { type Checksum, kindName, type LogPosition, logPosition, marks, MqError, RecordView } from '@popmq/protocol'
+import {
+  type Checksum,
+  kindName,
+  type LogPosition,
+  logPosition,
+  marks,
+  MqError,
+  RecordView,
+} from '@popmq/protocol'
 import { type Segment, segmentPath, type Segments } from './segments.ts'
 
 /** What is known before the log is read: everything below `synced` was synced, and `from` is where a record begins. */
@@ -35,13 +43,22 @@ const blockBytes = 4 * 1_048_576
  *
  * @throws MqError `damaged_log`, `unknown_record_kind`
  */
-export async function recoverLog(segments: Segments, start: ProvenStart, crc32: Checksum): Promise<RecoveredLog> {
+export async function recoverLog(
+  segments: Segments,
+  start: ProvenStart,
+  crc32: Checksum,
+): Promise<RecoveredLog> {
   checkFiles(segments, start)
   const scan = await scanRecords(segments, start, crc32)
   const writtenEnd = segments.active.end
-  const proven = scan.stoppedAt === writtenEnd ? scan.proven : Math.max(scan.proven, await provenBehind(segments, scan.stoppedAt, crc32))
-  if (proven > scan.stoppedAt) throw damaged(segments, scan.stoppedAt, `everything below position ${proven} was synced`)
-  if (proven > scan.runEnd) throw damaged(segments, scan.runEnd, `a run that was synced up to ${proven} is cut short`)
+  const proven =
+    scan.stoppedAt === writtenEnd
+      ? scan.proven
+      : Math.max(scan.proven, await provenBehind(segments, scan.stoppedAt, crc32))
+  if (proven > scan.stoppedAt)
+    throw damaged(segments, scan.stoppedAt, `everything below position ${proven} was synced`)
+  if (proven > scan.runEnd)
+    throw damaged(segments, scan.runEnd, `a run that was synced up to ${proven} is cut short`)
   if (scan.runEnd < writtenEnd) await segments.cut(scan.runEnd)
   await rewrite(segments, logPosition(Math.max(proven, start.from)), scan.runEnd)
   return {
@@ -57,15 +74,30 @@ export async function recoverLog(segments: Segments, start: ProvenStart, crc32: 
 /** The files below the newest were synced before the next was made: their sizes must meet the next one's base. */
 function checkFiles(segments: Segments, { from, synced }: ProvenStart): void {
   const { all } = segments
-  if (all.length === 0) throw damaged(segments, from, `there is no file, and everything below position ${synced} was synced`)
+  if (all.length === 0)
+    throw damaged(
+      segments,
+      from,
+      `there is no file, and everything below position ${synced} was synced`,
+    )
   for (const [index, segment] of all.entries()) {
     const next = all[index + 1]
     if (next !== undefined && next.base !== segment.end) {
-      throw damaged(segments, logPosition(Math.min(segment.end, next.base)), `the file should end at ${next.base} and ends at ${segment.end}`)
+      throw damaged(
+        segments,
+        logPosition(Math.min(segment.end, next.base)),
+        `the file should end at ${next.base} and ends at ${segment.end}`,
+      )
     }
   }
-  if (from < segments.start) throw damaged(segments, segments.start, `the log should reach back to ${from}: a file is missing`)
-  if (segments.active.end < synced) throw damaged(segments, segments.active.end, `everything below position ${synced} was synced`)
+  if (from < segments.start)
+    throw damaged(
+      segments,
+      segments.start,
+      `the log should reach back to ${from}: a file is missing`,
+    )
+  if (segments.active.end < synced)
+    throw damaged(segments, segments.active.end, `everything below position ${synced} was synced`)
 }
 
 interface Scan {
@@ -102,7 +134,14 @@ async function scanRecords(segments: Segments, start: ProvenStart, crc32: Checks
 }
 
 function emptyScan({ from, synced }: ProvenStart): Scan {
-  return { stoppedAt: from, runEnd: from, proven: synced, lastAppendedAt: 0, highestEpoch: 0, highestTopicId: 0 }
+  return {
+    stoppedAt: from,
+    runEnd: from,
+    proven: synced,
+    lastAppendedAt: 0,
+    highestEpoch: 0,
+    highestTopicId: 0,
+  }
 }
 
 function isWhole(record: RecordView, position: LogPosition, crc32: Checksum): boolean {
@@ -113,12 +152,16 @@ function isWhole(record: RecordView, position: LogPosition, crc32: Checksum): bo
  * The highest synced position that a valid record behind `from` names. Where records begin is not known any more, so
  * every byte is tried: a record carries its own position, which a chance match practically never survives.
  */
-async function provenBehind(segments: Segments, from: LogPosition, crc32: Checksum): Promise<number> {
+async function provenBehind(
+  segments: Segments,
+  from: LogPosition,
+  crc32: Checksum,
+): Promise<number> {
   let proven = 0
   for (const segment of segments.all) {
     if (segment.end <= from) continue
     const windows = new SegmentWindow(segment)
-    for (let at = Math.max(from + 1, segment.base); at < segment.end; ) {
+    for (let at = Math.max(from + 1, segment.base); at < segment.end;) {
       const candidate = await windows.nextCandidate(logPosition(at))
       if (candidate === undefined) break
       const record = await windows.recordAt(candidate)
@@ -140,7 +183,8 @@ async function rewrite(segments: Segments, from: LogPosition, to: LogPosition): 
       const read = await segment.file.read(block, at - segment.base)
       assert(read === block.length, 'verified bytes can be read again')
       let written = 0
-      while (written < read) written += await segment.file.write([block.subarray(written)], at - segment.base + written)
+      while (written < read)
+        written += await segment.file.write([block.subarray(written)], at - segment.base + written)
       at += read
     }
     await segment.file.sync()
@@ -163,7 +207,8 @@ class SegmentWindow {
     await this.#load(position, blockBytes / 2)
     let record = this.#record.move(this.#bytes, position - this.#base)
     if (this.#bytes.length - record.start < 8) return undefined
-    if (record.length > mostRecordBytes || position + record.length > this.#segment.end) return undefined
+    if (record.length > mostRecordBytes || position + record.length > this.#segment.end)
+      return undefined
     await this.#load(position, record.length)
     record = this.#record.move(this.#bytes, position - this.#base)
     return record.fits(this.#bytes.length) ? record : undefined
@@ -173,12 +218,14 @@ class SegmentWindow {
   async nextCandidate(from: LogPosition): Promise<LogPosition | undefined> {
     const { end } = this.#segment
     const headBytes = 24
-    for (let at: number = from; at + headBytes <= end; ) {
+    for (let at: number = from; at + headBytes <= end;) {
       await this.#load(logPosition(at), headBytes)
       const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length)
       for (; at - this.#base + headBytes <= this.#bytes.length; at += 1) {
         const start = at - this.#base
-        const isNamed = view.getUint32(start + 16, true) === at >>> 0 && view.getUint32(start + 20, true) === Math.floor(at / 2 ** 32)
+        const isNamed =
+          view.getUint32(start + 16, true) === at >>> 0 &&
+          view.getUint32(start + 20, true) === Math.floor(at / 2 ** 32)
         if (isNamed) return logPosition(at)
       }
     }
@@ -189,7 +236,9 @@ class SegmentWindow {
   async #load(position: LogPosition, bytes: number): Promise<void> {
     const wanted = Math.min(position + bytes, this.#segment.end)
     if (position >= this.#base && wanted <= this.#base + this.#bytes.length) return
-    const window = new Uint8Array(Math.min(Math.max(bytes, blockBytes), this.#segment.end - position))
+    const window = new Uint8Array(
+      Math.min(Math.max(bytes, blockBytes), this.#segment.end - position),
+    )
     const read = await this.#segment.file.read(window, position - this.#segment.base)
     this.#bytes = window.subarray(0, read)
     this.#base = position
@@ -201,12 +250,18 @@ class SegmentWindow {
 function damaged(segments: Segments, position: LogPosition, why: string): MqError {
   const segment = segments.all.findLast(({ base }) => base <= position)
   const path = segmentPath(segment?.base ?? position)
-  return new MqError('damaged_log', `${path} is damaged at position ${position}: ${why}`, { facts: { path, position } })
+  return new MqError('damaged_log', `${path} is damaged at position ${position}: ${why}`, {
+    facts: { path, position },
+  })
 }
 
 function unknownKind(record: RecordView, segment: Segment): MqError {
   const path = segmentPath(segment.base)
-  return new MqError('unknown_record_kind', `${path} holds a record of kind ${record.kind} at position ${record.position}`, {
-    facts: { path, position: record.position, kind: record.kind },
-  })
+  return new MqError(
+    'unknown_record_kind',
+    `${path} holds a record of kind ${record.kind} at position ${record.position}`,
+    {
+      facts: { path, position: record.position, kind: record.kind },
+    },
+  )
 }

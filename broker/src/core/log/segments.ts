@@ -82,7 +82,10 @@ export class Segments {
   /** Writes at the end of the active segment. */
   async write(position: LogPosition, parts: readonly Uint8Array[]): Promise<void> {
     const { active } = this
-    assert(position >= active.base && position <= active.end, 'the active segment is written without a gap')
+    assert(
+      position >= active.base && position <= active.end,
+      'the active segment is written without a gap',
+    )
     await writeAll(active.file, parts, position - active.base)
     const bytes = parts.reduce((sum, part) => sum + part.length, 0)
     active.end = logPosition(Math.max(active.end, position + bytes))

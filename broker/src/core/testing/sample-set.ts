@@ -1,18 +1,24 @@
 import { crc32 } from 'node:zlib'
 import { MemoryStorage, Scheduler } from '@popmq/kit/testing'
 import { epoch, partitionKey, partitionNumber, topicId, type TopicInfo } from '@popmq/protocol'
-import type { IncomingRun } from './incoming-run.ts'
-import { sampleRun, type SampleRun } from './log/sample-run.ts'
-import { type LogOptions, logOptions } from './options.ts'
-import { RecoveredSet } from './recovered-set.ts'
-import type { ReplicaSet } from './replica-set.ts'
+import type { IncomingRun } from '../incoming-run.ts'
+import { sampleRun, type SampleRun } from './sample-run.ts'
+import { type LogOptions, logOptions } from '../options.ts'
+import { RecoveredSet } from '../recovered-set.ts'
+import type { ReplicaSet } from '../replica-set.ts'
 
 /** For tests: a topic of three partitions, all on replica set 1. */
 export const sampleTopic: TopicInfo = {
   name: 'orders',
   id: topicId(1),
   sets: [1, 1, 1],
-  policy: { retentionMs: 0, maxBytes: 0, maxMessageBytes: 1_000, dedupWindowMs: 120_000, replicas: 1 },
+  policy: {
+    retentionMs: 0,
+    maxBytes: 0,
+    maxMessageBytes: 1_000,
+    dedupWindowMs: 120_000,
+    replicas: 1,
+  },
   createdAt: 0,
 }
 
@@ -25,14 +31,24 @@ export class SampleSet {
   #epoch = 0
 
   constructor(options: Partial<LogOptions> = {}) {
-    this.options = logOptions({ segmentBytes: 65_536, chunkBytes: 8_192, tailBytes: 8_192, ...options })
+    this.options = logOptions({
+      segmentBytes: 65_536,
+      chunkBytes: 8_192,
+      tailBytes: 8_192,
+      ...options,
+    })
   }
 
   async open(): Promise<ReplicaSet> {
     this.#epoch += 1
     const { storage, clock, options } = this
     const recovered = await RecoveredSet.open({ storage, clock, crc32, options })
-    return recovered.lead({ epoch: epoch(this.#epoch), setId: 1, topics: this.topics, onFailed: () => undefined })
+    return recovered.lead({
+      epoch: epoch(this.#epoch),
+      setId: 1,
+      topics: this.topics,
+      onFailed: () => undefined,
+    })
   }
 
   /** The run as the produce handler gives it to the set. */

@@ -13,8 +13,17 @@ export interface SampleRun {
   readonly sections?: (index: number) => MessageSections
 }
 
-export function sampleRun({ topic = 1, partition = 0, producer = 0, producerEpoch = 0, base = 0, ...run }: SampleRun): Uint8Array {
-  const prepared = run.values.map((value, index) => prepareMessage(run.sections?.(index) ?? {}, value))
+export function sampleRun({
+  topic = 1,
+  partition = 0,
+  producer = 0,
+  producerEpoch = 0,
+  base = 0,
+  ...run
+}: SampleRun): Uint8Array {
+  const prepared = run.values.map((value, index) =>
+    prepareMessage(run.sections?.(index) ?? {}, value),
+  )
   const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
   const writer = new RecordWriter(bytes)
   let at = 0
