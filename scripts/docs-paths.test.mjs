@@ -30,11 +30,11 @@ function namedPaths({ path: file, text }) {
 
 /**
  * @param {string} text
- * @returns {{ file: string, names: string[] }[]} of each table row that begins with a path: the names in its second cell
+ * @returns {{ file: string, names: string[] }[]} of each table row that begins with a file: the names in its second cell
  */
 function namedParts(text) {
   return [...prose(text).matchAll(/^\|\s*`([^`|]+)`\s*\|([^|\n]*)\|/gm)]
-    .filter(([, file]) => fromTop.test(file ?? ''))
+    .filter(([, file = '']) => fromTop.test(file) && !file.endsWith('/'))
     .map(([, file = '', names = '']) => ({
       file,
       names: [...names.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ''),
@@ -109,11 +109,12 @@ void test('the README of a package has at most 40 lines', () => {
 void test('paths and names are read from a document, fenced blocks left out', () => {
   const text =
     'see `kit/src/x.ts`, `log/1.log`, `src/core`\n```\n`kit/none.ts`\n```\n' +
-    '| `cli/src/y.ts` | `run` then `#go` | why |\n| `other` | `no` |\n'
+    '| `cli/src/y.ts` | `run` then `#go` | why |\n| `other` | `no` |\n| `cli/` | `no` |\n'
   assert.deepEqual(namedPaths({ path: 'broker/README.md', text }), [
     'kit/src/x.ts',
     'broker/src/core',
     'cli/src/y.ts',
+    'cli/',
   ])
   assert.deepEqual(namedParts(text), [{ file: 'cli/src/y.ts', names: ['run', '#go'] }])
   assert.ok(hasName('async #go(): void', '#go') && !hasName('async #gone()', '#go'))

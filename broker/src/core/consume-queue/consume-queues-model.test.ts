@@ -2,25 +2,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { StorageError } from '@popmq/kit'
+import { between, StorageError } from '@popmq/kit'
 import { type CrashMode, crashModes, MemoryStorage, SeededRandom } from '@popmq/kit/testing'
-import { type LogPosition, logPosition, type Offset, offset, partitionKey } from '@popmq/protocol'
 import {
+  type LogPosition,
+  logPosition,
+  offset,
+  partitionKey,
   type PartitionKey,
-  partitionNumber,
-  RecordView,
-  topicId,
-  topicOfKey,
 } from '@popmq/protocol'
+import { partitionNumber, recordKinds, RecordView, topicId, topicOfKey } from '@popmq/protocol'
 import fc from 'fast-check'
 import { ConsumeQueues } from './consume-queues.ts'
+import type { EntryRange } from './entry-range.ts'
 import { EntryView } from './entry.ts'
+import { QueueModel } from './queue-model.ts'
 import { SampleLog, type SampleRecord } from './sample-log.ts'
-
-interface ModelQueue {
-  low: number
-  readonly entries: SampleRecord[]
-}
+import { applyRecord } from './sample-queues.ts'
 
 interface Checkpoint {
   readonly snapshot: Uint8Array
@@ -35,7 +33,7 @@ const keyOf = (choice: number): PartitionKey => keys[choice % keys.length] ?? (0
 /** A broker's life around the queues: the log, what the queues must say, and the checkpoints on disk. */
 class World {
   readonly log = new SampleLog(crc32)
-  readonly model = new Map<PartitionKey, ModelQueue>()
+  readonly model = new QueueModel()
   readonly #gone = new Set<number>()
   #storage = new MemoryStorage()
   #queues = this.#open()
@@ -55,23 +53,20 @@ class World {
         ...(left % 3 === 0 ? { tag: `t${left}` } : {}),
       })
       if (left % 4 === 0) this.log.passTime(left % 7)
-      const queue = this.model.get(key) ?? { low: 0, entries: [] }
-      this.model.set(key, queue)
-      queue.entries.push(record)
+      this.model.add(record)
       await this.#apply(record)
     }
   }
 
   /** Raises the lows of some partitions by a share of what they hold; below 0 it lowers them, which says nothing. */
   async horizon(choice: number, share: number): Promise<void> {
-    const horizons = [...this.model].slice(choice % 2).map(([key, { low, entries }]) => {
-      return { key, low: offset(Math.max(0, low + Math.ceil((entries.length - low) * share))) }
+    const horizons = this.model.all().map(([key, { low, records }]) => {
+      const raised = low + Math.ceil((records.length - low) * share)
+      return { key, low: offset(Math.max(0, raised)) }
     })
-    await this.#apply(this.log.horizon(horizons))
-    for (const { key, low } of horizons) {
-      const queue = this.model.get(key)
-      if (queue !== undefined) queue.low = Math.max(queue.low, low)
-    }
+    const some = horizons.slice(choice % 2)
+    await this.#apply(this.log.horizon(some))
+    this.model.raise(some)
   }
 
   /** Moves every `step`th live record of a segment, then those of no partition any more: they say nothing. */
@@ -82,20 +77,18 @@ class World {
       ({ key, position }) => key !== 0 && position >= base && position < end,
     )
     for (const [index, record] of records.entries()) {
-      const at = new RecordView(record.bytes).offset
-      const queue = this.model.get(record.key)
-      const isLive = queue !== undefined && at >= queue.low && queue.entries[at] === record
+      const isLive = this.model.isLive(record)
       assert.equal(await this.#queues.isLive(new RecordView(record.bytes)), isLive)
       if (index % step !== 0 || (!isLive && index % 50 !== 0)) continue
       const moved = this.log.moved(record)
-      if (queue !== undefined && at >= queue.low) queue.entries[at] = moved
       await this.#apply(moved)
+      this.model.moved(moved)
     }
   }
 
   async gone(topic: number): Promise<void> {
     this.#gone.add(topic)
-    for (const key of keys) if (topicOfKey(key) === topic) this.model.delete(key)
+    this.model.forget(topicId(topic))
     await this.#apply(this.log.gone(topicId(topic)))
   }
 
@@ -178,35 +171,36 @@ class World {
   async check(seed: number): Promise<void> {
     const random = new SeededRandom(seed)
     for (const key of keys) {
-      const { low, entries } = this.model.get(key) ?? { low: 0, entries: [] }
-      assert.deepEqual(this.#queues.bounds(key), { low, high: entries.length })
-      const kept = entries.slice(low)
-      assert.equal(this.#queues.keptBytes(key), sumOf(kept))
-      for (let times = 0; times < 3; times += 1) await this.#checkReads(key, random)
+      const { low, records } = this.model.get(key)
+      assert.deepEqual(this.#queues.bounds(key), { low, high: records.length })
+      assert.equal(this.#queues.keptBytes(key), this.model.keptBytes(key))
+      for (let times = 0; times < 3; times += 1) {
+        await this.#checkSlice(key, random)
+        await this.#checkSearch(key, random)
+      }
     }
     for (const base of this.#bases)
-      assert.equal(this.#queues.liveBytes(base), this.#liveBytes(base), `live in ${base}`)
+      assert.equal(this.#queues.liveBytes(base), this.#liveBytes(base))
   }
 
-  async #checkReads(key: PartitionKey, random: SeededRandom): Promise<void> {
-    const { low, entries } = this.model.get(key) ?? { low: 0, entries: [] }
-    const from = offset(low + Math.floor(random.next() * (entries.length - low + 1)))
-    const maxEntries = 1 + Math.floor(random.next() * 300)
+  async #checkSlice(key: PartitionKey, random: SeededRandom): Promise<void> {
+    const { low, records } = this.model.get(key)
+    const from = offset(between(random, low, records.length))
+    const maxEntries = between(random, 1, 300)
     const first = this.#queues.sliceNow(key, from, { maxEntries })
-    if (first !== undefined) assertEntries(first, entries.slice(from, first.end))
-    if (first !== undefined && from < entries.length) assert.ok(first.count > 0)
+    if (first !== undefined) assertEntries(first, records.slice(from, first.end))
+    if (first !== undefined && from < records.length) assert.ok(first.count > 0)
     const range = await this.#queues.slice(key, from, { maxEntries })
-    assertEntries(range, entries.slice(from, from + maxEntries))
-    const below = offset(Math.max(0, low - 1))
-    if (below < low)
-      await assert.rejects(this.#queues.slice(key, below), { name: 'offset_out_of_range' })
-    const timeMs = Math.floor(1_000 + random.next() * (this.log.timeMs - 998))
-    const newer = entries.findIndex((record, index) => index >= low && timeOf(record) >= timeMs)
-    assert.equal(await this.#queues.offsetAt(key, timeMs), newer === -1 ? entries.length : newer)
-    const keep = Math.floor(random.next() * (sumOf(entries.slice(low)) + 10))
-    let expected = low
-    while (sumOf(entries.slice(expected)) > keep) expected += 1
-    assert.equal(await this.#queues.offsetKeeping(key, keep), expected)
+    assertEntries(range, records.slice(from, from + maxEntries))
+    if (low === 0) return
+    await assert.rejects(this.#queues.slice(key, offset(low - 1)), { name: 'offset_out_of_range' })
+  }
+
+  async #checkSearch(key: PartitionKey, random: SeededRandom): Promise<void> {
+    const timeMs = between(random, 999, this.log.timeMs + 1)
+    assert.equal(await this.#queues.offsetAt(key, timeMs), this.model.offsetAt(key, timeMs))
+    const keep = between(random, 0, this.model.keptBytes(key) + 10)
+    assert.equal(await this.#queues.offsetKeeping(key, keep), this.model.offsetKeeping(key, keep))
   }
 
   get #bases(): LogPosition[] {
@@ -215,30 +209,24 @@ class World {
 
   #liveBytes(base: LogPosition): number {
     const end = this.log.bases.find((next) => next > base) ?? Number.POSITIVE_INFINITY
-    const live = [...this.model.values()].flatMap(({ low, entries }) => entries.slice(low))
-    return sumOf(live.filter(({ position }) => position >= base && position < end))
+    return this.model.liveBytes(base, end)
   }
 
   #open(): ConsumeQueues {
     return new ConsumeQueues({ storage: this.#storage, crc32, cacheBytes: 4_096 })
   }
 
-  async #apply({ bytes, key }: SampleRecord): Promise<void> {
-    const record = new RecordView(bytes)
-    const waiting = this.#queues.prepare([record])
-    if (waiting !== undefined) await waiting
-    const touched = this.#queues.apply(record)
-    assert.equal(touched, record.kind === 1 && record.marks === 0 ? key : undefined)
+  async #apply(applied: SampleRecord): Promise<void> {
+    const { kind, marks } = new RecordView(applied.bytes)
+    const visible = kind === recordKinds.message && marks === 0 ? applied.key : undefined
+    assert.equal(await applyRecord(this.#queues, applied), visible)
   }
 }
 
 const entry = new EntryView()
 const view = new RecordView()
 
-function assertEntries(
-  range: { count: number; entry: (index: number, view: EntryView) => EntryView },
-  records: readonly SampleRecord[],
-): void {
+function assertEntries(range: EntryRange, records: readonly SampleRecord[]): void {
   assert.equal(range.count, records.length)
   for (const [index, { bytes, position }] of records.entries()) {
     const { position: at, size, tagHash, appendedAt } = range.entry(index, entry)
@@ -248,105 +236,50 @@ function assertEntries(
   }
 }
 
-function sumOf(records: readonly SampleRecord[]): number {
-  return records.reduce((sum, { bytes }) => sum + bytes.length, 0)
+const weights = {
+  messages: 8,
+  roll: 2,
+  horizon: 3,
+  clean: 3,
+  retire: 3,
+  drop: 2,
+  gone: 1,
+  flush: 2,
+  flushBehind: 2,
+  flushOnFullDisk: 1,
+  checkpoint: 4,
+  crash: 3,
+  check: 3,
 }
+type Op = keyof typeof weights
 
-function timeOf({ bytes }: SampleRecord): Offset {
-  return view.move(bytes, 0).appendedAt as Offset
-}
-
-const choice = fc.nat(15)
-const step = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      op: fc.constant('messages' as const),
-      choice,
-      count: fc.constantFrom(1, 5, 60, 126, 127, 128, 260),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('roll' as const) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ op: fc.constant('retire' as const), flushes: fc.boolean() }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      op: fc.constant('horizon' as const),
-      choice,
-      share: fc.constantFrom(-0.5, 0.01, 0.3, 0.7, 1),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      op: fc.constant('clean' as const),
-      choice,
-      every: fc.constantFrom(1, 1, 3, 40),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ op: fc.constant('gone' as const) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ op: fc.constantFrom('flush' as const, 'flushBehind' as const) }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      op: fc.constant('flushOnFullDisk' as const),
-      roomBytes: fc.constantFrom(0, 5_000),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ op: fc.constant('checkpoint' as const), flushes: fc.boolean() }),
-  },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('drop' as const) }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      op: fc.constant('crash' as const),
-      mode: fc.constantFrom(...crashModes),
-      isNewestBad: fc.boolean(),
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('check' as const), seed: fc.nat() }) },
+const ops = Object.entries(weights).flatMap(([op, weight]) =>
+  Array.from({ length: weight }, () => op as Op),
 )
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+const step = fc.record({ op: fc.constantFrom(...ops), choice: fc.nat(999), isOdd: fc.boolean() })
 
-async function take(world: World, taken: Step): Promise<void> {
-  switch (taken.op) {
-    case 'messages':
-      return world.messages(keyOf(taken.choice), taken.count)
-    case 'roll':
-      return world.roll()
-    case 'horizon':
-      return world.horizon(taken.choice, taken.share)
-    case 'clean':
-      return world.clean(taken.choice, taken.every)
-    case 'gone':
-      return world.gone(2)
-    case 'flush':
-      return world.flush()
-    case 'flushBehind':
-      return world.flushBehind()
-    case 'flushOnFullDisk':
-      return world.flushOnFullDisk(taken.roomBytes)
-    case 'checkpoint':
-      if (taken.flushes) await world.flush()
-      return world.checkpoint()
-    case 'retire':
-      return world.retire(taken.flushes)
-    case 'drop':
-      return world.drop()
-    case 'crash':
-      return world.crash(taken.mode, taken.isNewestBad)
-    case 'check':
-      return world.check(taken.seed)
-  }
+/** One of the values, by the choice that was drawn. */
+function pick<T>(values: readonly [T, ...T[]], choice: number): T {
+  return values[choice % values.length] ?? values[0]
 }
+
+const actions: Record<Op, (world: World, choice: number, isOdd: boolean) => Promise<void> | void> =
+  {
+    messages: (world, choice) =>
+      world.messages(keyOf(choice), pick([1, 5, 60, 126, 127, 128, 260], choice)),
+    roll: (world) => world.roll(),
+    horizon: (world, choice) => world.horizon(choice, pick([0.3, -0.5, 0.01, 0.7, 1], choice)),
+    clean: (world, choice) => world.clean(choice, pick([1, 1, 3, 40], choice)),
+    retire: (world, _, isOdd) => world.retire(isOdd),
+    drop: (world) => world.drop(),
+    gone: (world) => world.gone(2),
+    flush: (world) => world.flush(),
+    flushBehind: (world) => world.flushBehind(),
+    flushOnFullDisk: (world, choice) => world.flushOnFullDisk(pick([0, 5_000], choice)),
+    checkpoint: (world) => world.checkpoint(),
+    crash: (world, choice, isOdd) => world.crash(pick(crashModes, choice), isOdd),
+    check: (world, choice) => world.check(choice),
+  }
 
 void test('any history leaves the consume queues as plain arrays would be, crashes included', async () => {
   await fc.assert(
@@ -355,7 +288,7 @@ void test('any history leaves the consume queues as plain arrays would be, crash
       async (steps) => {
         const world = new World()
         await world.start()
-        for (const taken of steps) await take(world, taken)
+        for (const { op, choice, isOdd } of steps) await actions[op](world, choice, isOdd)
         await world.check(1)
         await world.crash('lose', false)
         await world.check(2)
