@@ -50,6 +50,21 @@ void test('a killed broker is back at once under a new epoch, and the old one is
   await assert.rejects(world.during(back.renew({ epoch: killed.epoch })), refused('broker_fenced'))
 })
 
+void test('a broker whose messages are gone with its data directory is refused, one that held none is let in', async () => {
+  const world = new CoordinatorWorld()
+  await world.start()
+  const lost = (await world.openBroker(1)).keep()
+  await lost.kill()
+  await world.scheduler.run(10)
+  world.wipe(1)
+  const back = (await world.openBroker(1)).keep()
+  await world.ask(topicCreate, { name: 'a', partitions: 1 })
+  await back.kill()
+  await world.scheduler.run(10)
+  world.wipe(1)
+  await assert.rejects(world.openBroker(1), refused('data_missing', /partitions of 1 topics/))
+})
+
 void test('the same process may open again, and its held request under the old epoch is fenced at once', async () => {
   const world = new CoordinatorWorld()
   await world.start()

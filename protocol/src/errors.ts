@@ -233,6 +233,11 @@ export const errorTable = {
     retriable: 'no',
     mend: 'name a directory that PopMQ made, or an empty one',
   },
+  data_missing: {
+    number: 4014,
+    retriable: 'no',
+    mend: 'start the broker on the directory that holds its data; if that is lost, delete the topics it led and give it a new --id',
+  },
   internal: {
     number: 9001,
     retriable: 'unknown',

@@ -10,7 +10,7 @@ import {
   type RequestOf,
   type TopicInfo,
 } from '@popmq/protocol'
-import { Caller, type Transport } from '@popmq/transport'
+import { Caller, type Reply, type Transport } from '@popmq/transport'
 
 export interface LinkParts {
   readonly transport: Transport
@@ -71,7 +71,7 @@ export class CoordinatorLink {
 
   /**
    * Opens the session and learns the topics; tries until a coordinator answers.
-   * @throws MqError `foreign_cluster`, `registry_behind`, `closed`
+   * @throws MqError `foreign_cluster`, `registry_behind`, `data_missing`, `broker_id_in_use`, `closed`
    */
   async open(facts: BrokerFacts): Promise<OpenedSession> {
     const { brokerId, incarnation } = this.#parts
@@ -82,15 +82,27 @@ export class CoordinatorLink {
       ...known,
       ...(clusterId === undefined ? {} : { clusterId }),
     }
-    const opened = await this.#insist((caller) =>
-      caller.call(brokerOpen, request, { timeoutMs: answerMs }),
-    )
+    const opened = await this.#take(request)
     this.#epoch = opened.reply.epoch
     const first = await this.#insist((caller) =>
       caller.call(brokerSession, this.#session(0), { timeoutMs: answerMs }),
     )
     this.#version = first.reply.version
     return { ...opened.reply, topics: first.reply.topics ?? [] }
+  }
+
+  /** The id can seem to be in use by this very broker, as it was before it was killed: that session is waited out once. */
+  async #take(request: RequestOf<typeof brokerOpen>): Promise<Reply<ReplyOf<typeof brokerOpen>>> {
+    const open = (caller: Caller): Promise<Reply<ReplyOf<typeof brokerOpen>>> =>
+      caller.call(brokerOpen, request, { timeoutMs: answerMs })
+    try {
+      return await this.#insist(open)
+    } catch (error) {
+      if (!isMqError(error, 'broker_id_in_use') || error.retryAfterMs === undefined) throw error
+      this.#parts.log.warn('broker_id_in_use', { waitMs: error.retryAfterMs })
+      await sleep(this.#parts.clock, error.retryAfterMs + 100, this.#stop.signal)
+      return this.#insist(open)
+    }
   }
 
   /** Keeps the session; the topics told by `open` are applied already. */

@@ -6,7 +6,7 @@ import { type BrokerRecord, type Counters, encodeValue, paths } from '../core/re
 
 /**
  * A broker starts: it gets a new epoch, on its first time a replica set too, and a session.
- * @throws MqError `foreign_cluster`, `registry_behind`, `broker_id_in_use`, and those of a registry write
+ * @throws MqError `foreign_cluster`, `registry_behind`, `data_missing`, `broker_id_in_use`, and those of a registry write
  */
 export async function handleBrokerOpen(
   request: RequestOf<typeof brokerOpen>,
@@ -29,13 +29,19 @@ export async function handleBrokerOpen(
 
 function prepareOpen(
   request: RequestOf<typeof brokerOpen>,
-  { leadership, brokers, nowMs }: Pick<Cluster, 'leadership' | 'brokers' | 'nowMs'>,
+  {
+    leadership,
+    brokers,
+    topics,
+    nowMs,
+  }: Pick<Cluster, 'leadership' | 'brokers' | 'topics' | 'nowMs'>,
 ): Change & { readonly record: BrokerRecord } {
   const { brokerId: id, incarnation, address, highestEpoch } = request
   const { counters, clusterId } = leadership
   refuseOtherData(request, { counters, clusterId })
   brokers.checkOpen({ id, incarnation, highestEpoch }, nowMs)
   const known = brokers.record(id)
+  if (known !== undefined) refuseLostData(request, topics.ofSet(known.setId).length)
   const setId = known?.setId ?? counters.setId + 1
   const record = { id, setId, epoch: counters.epoch + 1, incarnation, address }
   const node = { path: paths.broker(id), value: encodeValue(record) }
@@ -67,4 +73,17 @@ function refuseOtherData(
     )
   if (highestTopicId > counters.topicId) throw behind('topic id', highestTopicId, counters.topicId)
   if (highestEpoch > counters.epoch) throw behind('epoch', highestEpoch, counters.epoch)
+}
+
+/** A broker that had messages comes back with an empty directory: to let it in would lose them without a word. */
+function refuseLostData(
+  { brokerId, clusterId }: RequestOf<typeof brokerOpen>,
+  topics: number,
+): void {
+  if (clusterId !== undefined || topics === 0) return
+  throw new MqError(
+    'data_missing',
+    `broker ${brokerId} leads partitions of ${topics} topics and its data directory is empty`,
+    { facts: { brokerId, topics } },
+  )
 }

@@ -21,6 +21,7 @@ export const sessionMs = 6_000
 
 /** A coordinator over a virtual clock, a transport in memory and a registry that outlives it. */
 export class CoordinatorWorld {
+  readonly #joined = new Map<number, { readonly clusterId: string }>()
   readonly scheduler = new Scheduler()
   readonly random = new SeededRandom(1)
   readonly transport = loopbackTransport(this.scheduler)
@@ -75,6 +76,12 @@ export class CoordinatorWorld {
     }
   }
 
+  /** The broker's data directory is lost. */
+  wipe(id: number): void {
+    this.#joined.delete(id)
+  }
+
+  /** Opens a broker as its data directory would: the cluster that it joined first stays in it. */
   async openBroker(
     id: number,
     facts: Partial<RequestOf<typeof brokerOpen>> = {},
@@ -86,10 +93,12 @@ export class CoordinatorWorld {
       address: `broker:${7_710 + id}`,
       highestTopicId: 0,
       highestEpoch: 0,
+      ...this.#joined.get(id),
       ...facts,
     }
     try {
       const { reply } = await this.during(caller.call(brokerOpen, request, { timeoutMs: 10_000 }))
+      this.#joined.set(id, { clusterId: reply.clusterId })
       return new TestBroker(this, { caller, id, incarnation: request.incarnation, opened: reply })
     } catch (error) {
       await this.during(caller.close())

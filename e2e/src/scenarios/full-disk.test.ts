@@ -91,7 +91,7 @@ scenario('on a full disk a purge gives back the room that lets produce go on', a
   const client = await cluster.connect()
   const producer = client.producer()
   const value = new Uint8Array(mebibyte)
-  await producer.sendBatch(Array.from({ length: 96 }, () => ({ topic: 'bulk', value })))
+  await producer.sendBatch(Array.from({ length: 144 }, () => ({ topic: 'bulk', value })))
   leaveRoom(disk.folder, refuseBelowBytes - 32 * mebibyte)
   await until(async () => (await tryProduce(cluster, 'orders')) !== '', { what: 'produce to be refused' })
 
