@@ -62,7 +62,9 @@ export class MessageIntake {
   /** Takes in the messages of a call, now or when there is room. */
   take(call: IncomingCall): void {
     const expiresAt = this.#deps.clock.monotonic() + this.#config.deliverWithinMs
-    this.#takeIn({ ...call, expiresAt, slot: 0, stopWaiting: undefined }, false)
+    const { messages, submission, onFull } = call
+    const start = { messages, submission, onFull, expiresAt, slot: 0, stopWaiting: undefined }
+    this.#takeIn(start, false)
     this.delivery.schedule()
   }
 
@@ -121,7 +123,7 @@ export class MessageIntake {
     return {
       topic: outgoing.topic,
       message: prepareMessage(outgoing, outgoing.value),
-      messageId: submission.id(slot),
+      ids: submission.ids,
       partition: outgoing.partition,
       owner: submission,
       slot,

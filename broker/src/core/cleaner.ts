@@ -46,14 +46,21 @@ export class Cleaner {
   /** Does what can be done now. `notNeeded`: no kept checkpoint needs the log below. @returns whether a file was removed */
   async step(notNeeded: LogPosition): Promise<boolean> {
     this.#rollWhenDead()
-    const oldest = this.#parts.segments.oldest
-    if (oldest === undefined || oldest === this.#parts.segments.active) return false
+    const { log, segments } = this.#parts
+    const { oldest } = segments
+    if (oldest === undefined || oldest.base === log.activeBase) return false
+    // It may be closed although the file behind it comes with the next append: on a full disk that is our own.
+    await log.whenSynced(log.activeBase)
     if (this.#emptied !== oldest.base) {
       if (!this.#isWorthCleaning(oldest)) return false
       await this.#moveSurvivors(oldest)
       this.#emptied = oldest.base
     }
-    if (notNeeded < oldest.end) return false
+    if (notNeeded < oldest.end) {
+      // Two checkpoints must pass the end, each at a position of its own, and perhaps nobody else appends.
+      await this.#sayDropped(oldest)
+      return false
+    }
     await this.#remove(oldest)
     return true
   }
@@ -71,8 +78,9 @@ export class Cleaner {
    * are moved on, or they would keep the dead ones behind them on disk for ever.
    */
   #isWorthCleaning(oldest: Segment): boolean {
-    const { segments } = this.#parts
-    return this.#areMostlyDead([oldest]) || this.#areMostlyDead(segments.all.slice(0, -1))
+    const { log, segments } = this.#parts
+    const closed = segments.all.filter(({ base }) => base < log.activeBase)
+    return this.#areMostlyDead([oldest]) || this.#areMostlyDead(closed)
   }
 
   #areMostlyDead(closed: readonly Segment[]): boolean {
@@ -82,7 +90,7 @@ export class Cleaner {
   }
 
   async #moveSurvivors(segment: Segment): Promise<void> {
-    const { log, segments, queues, views, appender } = this.#parts
+    const { log, segments, queues, views } = this.#parts
     await views.whenApplied(segment.end)
     if (queues.liveBytes(segment.base) > 0) {
       for await (const block of readBlocks(segments, segment.base, segment.end)) {
@@ -91,6 +99,12 @@ export class Cleaner {
         await log.whenSynced(log.end)
       }
     }
+    await this.#sayDropped(segment)
+  }
+
+  /** Saying it twice says the same. */
+  async #sayDropped(segment: Segment): Promise<void> {
+    const { log, views, appender } = this.#parts
     const body = new Uint8Array(8)
     writeU64(new DataView(body.buffer), 0, segment.base)
     const end = appender.appendControl({ kind: 'drop_segment', body })

@@ -6,8 +6,8 @@ import type { RecordOwner, Run } from './run.ts'
 /** One message of a topic, measured. */
 export interface BatchedMessage {
   readonly message: PreparedMessage
-  /** 16 bytes. */
-  readonly messageId: Uint8Array
+  /** The ids of the call that it came with: its own is at `slot`, 16 bytes each. */
+  readonly ids: Uint8Array
   /** The partition that the user named. */
   readonly partition: number | undefined
   readonly owner: RecordOwner

@@ -42,9 +42,8 @@ function byHand(): {
     add(name, count = 1) {
       const run = new Run({ topicId: topicId(1), partition: partitionNumber(0) }, 1_000, 300)
       const owner = { acked: () => undefined, failed: () => undefined }
-      const messageId = new Uint8Array(16)
       for (let slot = 0; slot < count; slot += 1) {
-        run.add({ message: prepareMessage({}, name), messageId, owner, slot })
+        run.add({ message: prepareMessage({}, name), ids: new Uint8Array(16 * count), owner, slot })
       }
       runs.set(name, run)
       names.set(run, name)

@@ -1,7 +1,7 @@
 import { assert } from '@popmq/kit'
 import { type AckLevel, type Checksum, limits, type MqError } from '@popmq/protocol'
 import { type PartitionNumber, type PreparedMessage, producerId, type ProducerId } from '@popmq/protocol'
-import { recordFixedBytes, RecordWriter, type TopicId } from '@popmq/protocol'
+import { messageIdBytes, recordFixedBytes, RecordWriter, type TopicId } from '@popmq/protocol'
 
 /** Where the records of a run go. */
 export interface RunTarget {
@@ -36,13 +36,16 @@ export interface RunNumber {
 /** One message on its way into a run. */
 export interface RunRecord {
   readonly message: PreparedMessage
-  /** 16 bytes. */
-  readonly messageId: Uint8Array
   readonly owner: RecordOwner
+  /** What the owner calls it. */
   readonly slot: number
+  /** The ids of the owner's messages, 16 bytes each: this one's is at `slot`. */
+  readonly ids: Uint8Array
 }
 
 const noProducer = producerId(0)
+/** The id of the record that is being written: a view for each would cost more than the copy. */
+const lentId = new Uint8Array(messageIdBytes)
 
 /**
  * The records of one request for one partition, written once in their final form. Records are added; then the run is
@@ -86,10 +89,12 @@ export class Run {
     return this.#number
   }
 
-  add({ message, messageId, owner, slot }: RunRecord): void {
+  add({ message, owner, slot, ids }: RunRecord): void {
     assert(this.#number === undefined, 'no record joins a run that is numbered')
     assert(this.count < limits.messagesPerRun, 'a run is numbered in 16 bits')
     this.#makeRoom(message.recordBytes)
+    const idStart = slot * messageIdBytes
+    for (let at = 0; at < messageIdBytes; at += 1) lentId[at] = ids[idStart + at] ?? 0
     this.#bytes = this.#writer.message(this.#bytes, message, {
       topicId: this.target.topicId,
       partition: this.target.partition,
@@ -98,7 +103,7 @@ export class Run {
       producerEpoch: 0,
       runCount: 0,
       runBase: 0,
-      messageId,
+      messageId: lentId,
     })
     this.#owners.push(owner)
     this.#slots.push(slot)

@@ -36,13 +36,14 @@ class BrokerReceipt implements Receipt {
 }
 
 /** The 16 bytes of one id of many. */
-export function idAt(ids: Uint8Array, slot: number): Uint8Array {
+function idAt(ids: Uint8Array, slot: number): Uint8Array {
   return ids.subarray(slot * messageIdBytes, (slot + 1) * messageIdBytes)
 }
 
 /** The messages of one call. Gathers what becomes of each, and tells once when all are settled. */
 export class Submission implements RecordOwner {
-  readonly #ids: Uint8Array
+  /** 16 bytes for each message. */
+  readonly ids: Uint8Array
   readonly #done: () => void
   readonly #receipts: (BrokerReceipt | undefined)[]
   readonly #errors = new Map<number, MqError>()
@@ -50,14 +51,14 @@ export class Submission implements RecordOwner {
 
   /** `ids` has 16 bytes for each message; `done` is called once when all are settled, never when there are none. */
   constructor(ids: Uint8Array, done: () => void) {
-    this.#ids = ids
+    this.ids = ids
     this.#done = done
     this.#unsettled = ids.length / messageIdBytes
-    this.#receipts = Array.from({ length: this.#unsettled })
+    this.#receipts = new Array<BrokerReceipt | undefined>(this.#unsettled).fill(undefined)
   }
 
   acked(slot: number, placed: PlacedRecord): void {
-    this.#receipts[slot] = new BrokerReceipt(placed, this.#ids, slot)
+    this.#receipts[slot] = new BrokerReceipt(placed, this.ids, slot)
     this.#settledOne()
   }
 
@@ -69,7 +70,7 @@ export class Submission implements RecordOwner {
 
   /** Bytes of the id of one message. */
   id(slot: number): Uint8Array {
-    return idAt(this.#ids, slot)
+    return idAt(this.ids, slot)
   }
 
   get count(): number {

@@ -109,8 +109,7 @@ export class RunSequenceModel {
     const run = new Run(target, this.#now + deliverWithinMs, 300)
     const owner = { acked: () => undefined, failed: () => undefined }
     for (let slot = 0; slot <= pick % 2; slot += 1) {
-      const messageId = new Uint8Array(16).fill(label)
-      run.add({ message, messageId, owner, slot })
+      run.add({ message, owner, slot, ids: new Uint8Array(32).fill(label) })
     }
     this.#labels.set(run, label)
     this.outcomes.set(label, [])

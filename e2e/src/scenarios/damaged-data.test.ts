@@ -33,13 +33,14 @@ async function killedBroker(scene: Scene): Promise<Stopped> {
   return { cluster, history, segment: path.join(folder, names.at(-1) ?? '') }
 }
 
-async function assertDamaged(cluster: Cluster, segment: string): Promise<void> {
+/** `naming`: what the sentence names, a path or a part of it. */
+async function assertDamaged(cluster: Cluster, naming: string): Promise<void> {
   cluster.broker().launch()
   const { code, stderr } = await cluster.broker().end()
   assert.equal(code, 1, stderr)
   const line = stderr.trimEnd().split('\n').at(-1) ?? ''
   assert.match(line, /^error damaged_log: .+ \(restore the file .+\)$/)
-  assert.ok(line.includes(path.basename(segment)), `"${line}" names ${path.basename(segment)}`)
+  assert.ok(line.includes(path.basename(naming)), `"${line}" names ${path.basename(naming)}`)
 }
 
 async function assertWhole({ cluster, history }: Stopped): Promise<void> {
@@ -69,7 +70,7 @@ scenario('a segment that was removed or cut short is refused by damaged_log', as
   await cluster.broker().stop('SIGTERM')
   const away = scene.path('segment')
   await rename(segment, away)
-  await assertDamaged(cluster, segment)
+  await assertDamaged(cluster, 'log holds no file')
   await rename(away, segment)
   const { length } = await readFile(segment)
   const bytes = await readFile(segment)

@@ -39,6 +39,7 @@ class World {
   #queues = this.#open()
   #checkpoints: Checkpoint[] = []
   #behind: Promise<unknown> = Promise.resolve()
+  #dropped = -1
 
   async start(): Promise<void> {
     await this.#queues.start()
@@ -96,8 +97,8 @@ class World {
     this.#queues.roll(this.log.roll())
   }
 
-  async flush(): Promise<void> {
-    await this.#queues.flush()
+  flush(): Promise<void> {
+    return this.#queues.flush()
   }
 
   /** A flush that goes on while other things happen. */
@@ -134,7 +135,6 @@ class World {
     await this.#queues.dropIndexFile(base)
     this.#dropped = base
   }
-  #dropped = -1
 
   /** All that a cleaner does with the oldest segment. */
   async retire(flushes: boolean): Promise<void> {
@@ -258,7 +258,6 @@ const ops = Object.entries(weights).flatMap(([op, weight]) =>
 )
 const step = fc.record({ op: fc.constantFrom(...ops), choice: fc.nat(999), isOdd: fc.boolean() })
 
-/** One of the values, by the choice that was drawn. */
 function pick<T>(values: readonly [T, ...T[]], choice: number): T {
   return values[choice % values.length] ?? values[0]
 }

@@ -8,7 +8,7 @@ import {
   MqError,
   RecordView,
 } from '@popmq/protocol'
-import { type Segment, segmentPath, type Segments } from './segments.ts'
+import { logFolder, type Segment, segmentPath, type Segments } from './segments.ts'
 
 /** What is known before the log is read: everything below `synced` was synced, and `from` is where a record begins. */
 export interface ProvenStart {
@@ -74,12 +74,7 @@ export async function recoverLog(
 /** The files below the newest were synced before the next was made: their sizes must meet the next one's base. */
 function checkFiles(segments: Segments, { from, synced }: ProvenStart): void {
   const { all } = segments
-  if (all.length === 0)
-    throw damaged(
-      segments,
-      from,
-      `there is no file, and everything below position ${synced} was synced`,
-    )
+  if (all.length === 0) throw withoutFiles(synced)
   for (const [index, segment] of all.entries()) {
     const next = all[index + 1]
     if (next !== undefined && next.base !== segment.end) {
@@ -245,6 +240,12 @@ class SegmentWindow {
     // A file that reads shorter than it was listed ends here.
     if (read < window.length) this.#segment.end = logPosition(position + read)
   }
+}
+
+function withoutFiles(synced: LogPosition): MqError {
+  const facts = { path: logFolder, position: 0 }
+  const what = `${logFolder} holds no file, and everything below position ${synced} was synced`
+  return new MqError('damaged_log', what, { facts })
 }
 
 function damaged(segments: Segments, position: LogPosition, why: string): MqError {
