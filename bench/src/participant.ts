@@ -50,6 +50,7 @@ export class Participant {
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Deferred<object>>()
   readonly #gone = deferred()
+  readonly #lost = deferred<MqError>()
   #nextId = 1
 
   /** `nodeFlags` are for the child's Node.js. */
@@ -60,8 +61,14 @@ export class Participant {
     this.#child.on('error', (error) => this.#failAll(error.message))
     this.#child.on('exit', (code, signal) => {
       this.#failAll(`it ended with ${signal ?? code}`)
+      this.#lost.resolve(new MqError('connection_lost', `the ${name} ended with ${signal ?? code}`))
       this.#gone.resolve()
     })
+  }
+
+  /** Resolves when the child has ended. */
+  get lost(): Promise<MqError> {
+    return this.#lost.promise
   }
 
   /** @throws MqError what the child threw, or `connection_lost` when it ended, or `timed_out` after ten minutes */

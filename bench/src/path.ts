@@ -1,4 +1,5 @@
-import { closeAll } from '@popmq/kit'
+import { MqError } from '@popmq/client'
+import { type Closable, closeAll } from '@popmq/kit'
 import { Participant } from './participant.ts'
 import type { Consumed, ConsumeGiven, Produced, ProduceGiven } from './participants/sides.ts'
 
@@ -23,7 +24,12 @@ export interface PathFiles {
   /** What both are told with `connect`. */
   readonly connect: object
   /** Closed last. */
-  readonly server: { close(): Promise<void> }
+  readonly server: PathServer
+}
+
+export interface PathServer extends Closable {
+  /** Resolves when it has ended, and nothing can be measured any more. */
+  readonly lost: Promise<MqError>
 }
 
 /** Starts the producing and the consuming process of a path. */
@@ -34,18 +40,27 @@ export async function openPath(files: PathFiles): Promise<MeasuredPath> {
   const producer = start('producer')
   const consumer = start('consumer')
   const parts = [server, producer, consumer]
+  const call = <R extends object>(participant: Participant, command: string, given: object): Promise<R> =>
+    unlessLost(server, participant.call<R>(command, given))
   try {
-    await producer.call('connect', files.connect)
-    await consumer.call('connect', files.connect)
+    await call(producer, 'connect', files.connect)
+    await call(consumer, 'connect', files.connect)
   } catch (error) {
     await closeAll(parts)
     throw error
   }
   return {
     name,
-    produce: (given) => producer.call('produce', given),
-    startConsumer: (given) => consumer.call('start', given),
-    finishConsumer: () => consumer.call('finish', {}),
+    produce: (given) => call(producer, 'produce', given),
+    startConsumer: (given) => call(consumer, 'start', given),
+    finishConsumer: () => call(consumer, 'finish', {}),
     close: () => closeAll(parts),
   }
+}
+
+/** Waiting for a server that is gone would only end with the time limit. */
+async function unlessLost<T extends object>({ lost }: PathServer, called: Promise<T>): Promise<T> {
+  const first = await Promise.race([called, lost])
+  if (first instanceof MqError) throw first
+  return first
 }

@@ -1,4 +1,4 @@
-import type { AckLevel } from '@popmq/client'
+import type { AckLevel, MqError } from '@popmq/client'
 import { type MeasuredPath, type NodeFlags, openPath } from './path.ts'
 import { ServerProcess } from './server-process.ts'
 
@@ -20,7 +20,7 @@ export async function openPopmqPath({ acks, popmq, servers, data, nodeFlags }: P
   const server =
     servers === undefined
       ? await ServerProcess.start({ popmq, data, nodeFlags: nodeFlags('popmq-server') })
-      : { servers, close: () => Promise.resolve() }
+      : { servers, lost: new Promise<MqError>(() => undefined), close: () => Promise.resolve() }
   const path = await openPath({
     name: 'popmq',
     producer: new URL('participants/popmq-producer.js', import.meta.url),

@@ -18,12 +18,13 @@ const endMs = 25_000
 export class ServerProcess {
   readonly servers: string
   readonly #child: ChildProcess
-  readonly #gone: Promise<void>
+  /** Resolves when it has ended. */
+  readonly lost: Promise<MqError>
 
-  private constructor(servers: string, child: ChildProcess, gone: Promise<void>) {
+  private constructor(servers: string, child: ChildProcess, lost: Promise<MqError>) {
     this.servers = servers
     this.#child = child
-    this.#gone = gone
+    this.lost = lost
   }
 
   /** @throws MqError `unreachable` when it does not come up */
@@ -34,19 +35,19 @@ export class ServerProcess {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { UV_THREADPOOL_SIZE: '16', ...process.env },
     })
-    const gone = deferred()
+    const lost = deferred<MqError>()
     const ready = deferred<string>()
     const fail = (why: string): void => ready.reject(new MqError('unreachable', `popmq dev did not start: ${why}`))
     child.on('error', (error) => fail(error.message))
     child.on('exit', (code, signal) => {
       fail(`it ended with ${signal ?? code}`)
-      gone.resolve()
+      lost.resolve(new MqError('connection_lost', `popmq dev ended with ${signal ?? code}`))
     })
     createInterface({ input: child.stdout }).on('line', (line) => ready.resolve(line))
     const timer = setTimeout(() => fail(`it said nothing in ${readyMs} ms`), readyMs)
     try {
       const { coordinator } = JSON.parse(await ready.promise) as { coordinator: string }
-      return new ServerProcess(coordinator, child, gone.promise)
+      return new ServerProcess(coordinator, child, lost.promise)
     } catch (error) {
       child.kill('SIGKILL')
       throw error
@@ -59,7 +60,7 @@ export class ServerProcess {
   async close(): Promise<void> {
     this.#child.kill('SIGTERM')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), endMs)
-    await this.#gone
+    await this.lost
     clearTimeout(timer)
   }
 }

@@ -3,6 +3,8 @@ import { closeSync, fdatasync, openSync, readSync, writev } from 'node:fs'
 /** Bytes in memory of one stretch of the file. */
 interface Chunk {
   readonly start: number
+  /** Position behind what is in use of it. */
+  end: number
   readonly bytes: Buffer
 }
 
@@ -16,7 +18,7 @@ const keptChunks = 16
  */
 export class AppendFile {
   readonly #descriptor: number
-  #chunks: Chunk[] = [{ start: 0, bytes: Buffer.allocUnsafeSlow(chunkBytes) }]
+  #chunks: Chunk[] = [{ start: 0, end: 0, bytes: Buffer.allocUnsafeSlow(chunkBytes) }]
   #end = 0
   #written = 0
   #syncing = false
@@ -35,13 +37,14 @@ export class AppendFile {
   append(records: Buffer): { position: number; bytes: Buffer } {
     let chunk = this.#newest()
     if (this.#end - chunk.start + records.length > chunk.bytes.length) {
-      chunk = { start: this.#end, bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, records.length)) }
+      chunk = { start: this.#end, end: this.#end, bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, records.length)) }
       this.#chunks.push(chunk)
     }
     const position = this.#end
     const at = position - chunk.start
     records.copy(chunk.bytes, at)
     this.#end += records.length
+    chunk.end = this.#end
     return { position, bytes: chunk.bytes.subarray(at, at + records.length) }
   }
 
@@ -85,15 +88,17 @@ export class AppendFile {
   }
 
   #unwritten(end: number): Buffer[] {
-    return this.#chunks.flatMap(({ start, bytes }) => {
+    return this.#chunks.flatMap((chunk) => {
+      const { start, bytes } = chunk
       const from = Math.max(start, this.#written)
-      const to = Math.min(end, start + bytes.length)
+      const to = Math.min(end, chunk.end)
       return from < to ? [bytes.subarray(from - start, to - start)] : []
     })
   }
 
   #dropOldChunks(): void {
-    if (this.#chunks.length > keptChunks) this.#chunks = this.#chunks.slice(-keptChunks)
+    const written = this.#chunks.filter((chunk) => chunk.end <= this.#written)
+    if (written.length > keptChunks) this.#chunks = this.#chunks.slice(written.length - keptChunks)
   }
 
   #newest(): Chunk {

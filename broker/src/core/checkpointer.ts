@@ -1,6 +1,7 @@
 import type { Clock } from '@popmq/kit'
 import type { LogPosition } from '@popmq/protocol'
 import type { ConsumeQueues } from './consume-queue/index.ts'
+import { queuesSection } from './derived-state.ts'
 import type { Checkpoints } from './log/checkpoint.ts'
 import type { CommitLog } from './log/commit-log.ts'
 import type { Sequencer } from './sequencers/index.ts'
@@ -27,7 +28,7 @@ export interface LogFacts {
   readonly highestTopicId: number
 }
 
-export const sectionNames = { facts: 'log', queues: 'consume-queues' } as const
+export const factsSection = 'log'
 
 /** Most memory that consume-queue pages may hold before they are written out. */
 const mostDirtyBytes = 32 * 1_048_576
@@ -71,13 +72,13 @@ export class Checkpointer {
     const sequenced = log.end
     const sections = new Map<string, Uint8Array>()
     for (const [name, sequencer] of sequencers) sections.set(name, sequencer.encode())
-    sections.set(sectionNames.facts, new TextEncoder().encode(JSON.stringify(facts())))
+    sections.set(factsSection, new TextEncoder().encode(JSON.stringify(facts())))
     await log.whenSynced(sequenced)
     await views.whenApplied(sequenced)
     await queues.flush()
     // From here to the end of this turn: the views as they are at one position.
     const { applied: viewed } = views
-    sections.set(sectionNames.queues, queues.encode(viewed))
+    sections.set(queuesSection, queues.encode(viewed))
     const cleanEnd = isClean ? log.end : undefined
     this.#notNeeded = await checkpoints.write({
       sequenced,

@@ -1,31 +1,24 @@
 import type { Clock, Storage } from '@popmq/kit'
-import {
-  asMqError,
-  type Checksum,
-  type Epoch,
-  logPosition,
-  MqError,
-  RecordView,
-} from '@popmq/protocol'
-import { type TopicId, type TopicInfo, topicOfKey } from '@popmq/protocol'
+import { asMqError, type Checksum, type Epoch, logPosition, MqError } from '@popmq/protocol'
+import type { TopicId, TopicInfo } from '@popmq/protocol'
 import { Appender } from './appender.ts'
-import { Checkpointer, type LogFacts, sectionNames } from './checkpointer.ts'
+import { Checkpointer, factsSection, type LogFacts } from './checkpointer.ts'
 import { Cleaner } from './cleaner.ts'
-import { ConsumeQueues } from './consume-queue/index.ts'
+import type { ConsumeQueues } from './consume-queue/index.ts'
+import { type DerivedState, goneTopics, rebuildState } from './derived-state.ts'
 import { FetchReader } from './fetch-reader.ts'
 import { BlockCache } from './log/block-cache.ts'
 import { type Checkpoint, Checkpoints } from './log/checkpoint.ts'
 import { CommitLog } from './log/commit-log.ts'
 import { LogReader } from './log/log-reader.ts'
-import { readBlocks, visitRecords } from './log/log-scan.ts'
 import { type RecoveredLog, recoverLog } from './log/recovery.ts'
 import { Segments } from './log/segments.ts'
 import type { LogOptions } from './options.ts'
 import { ReplicaSet } from './replica-set.ts'
 import { Retention } from './retention.ts'
-import { DedupIds, NextOffsets, ProducerRuns, type Sequencer } from './sequencers/index.ts'
+import type { Sequencer } from './sequencers/index.ts'
 import { Topics } from './topics.ts'
-import { needsPages, Views } from './views.ts'
+import { Views } from './views.ts'
 import { Waiters } from './waiters.ts'
 
 export interface RecoveredSetParts {
@@ -109,16 +102,18 @@ export class RecoveredSet {
       )
     }
     const topics = new Topics(grant.setId, grant.topics)
-    return this.#build(grant, topics, await this.#rebuild(topics))
+    const { storage, crc32 } = this.#parts
+    const log = { segments: this.#segments, checkpoint: this.#checkpoint, end: this.#log.end }
+    return this.#build(grant, topics, await rebuildState({ ...log, storage, crc32, topics }))
   }
 
   async #build(
     { epoch, onFailed }: LeadershipGrant,
     topics: Topics,
-    derived: Derived,
+    state: DerivedState,
   ): Promise<ReplicaSet> {
     const { clock, crc32, options, storage } = this.#parts
-    const { nextOffsets, producerRuns, dedupIds, queues } = derived
+    const { nextOffsets, producerRuns, dedupIds, queues } = state
     const waiters = new Waiters(clock)
     const fail = (error: unknown): void => onFailed(asMqError(error))
     const views = new Views({ queues, waiters, applied: this.#log.end, onFailed: fail })
@@ -131,28 +126,9 @@ export class RecoveredSet {
     })
     const reader = new LogReader(log.tail, cache)
     const dedupWindowMs = (id: TopicId): number => topics.dedupWindowMs(id)
-    const appender = new Appender({
-      log,
-      nextOffsets,
-      producerRuns,
-      dedupIds,
-      crc32,
-      epoch,
-      dedupWindowMs,
-    })
-    const parts = {
-      ...options,
-      clock,
-      options,
-      log,
-      segments: this.#segments,
-      cache,
-      appender,
-      queues,
-      views,
-      waiters,
-      topics,
-    }
+    const appender = new Appender({ ...state, log, crc32, epoch, dedupWindowMs })
+    const basis = { ...options, clock, options, log, segments: this.#segments, topics, ...state }
+    const parts = { ...basis, cache, appender, views, waiters }
     const cleaner = new Cleaner({ ...parts, reader })
     const checkpointer = new Checkpointer({
       ...parts,
@@ -160,28 +136,30 @@ export class RecoveredSet {
       sequencers: new Map<string, Sequencer>(
         Object.entries({ nextOffsets, producerRuns, dedupIds }),
       ),
-      facts: () => ({
-        lastAppendedAt: log.stamp(),
-        highestEpoch: epoch,
-        highestTopicId: Math.max(this.facts.highestTopicId, ...[...topics.all].map(({ id }) => id)),
-      }),
+      facts: () => this.#factsNow({ log, epoch, topics }),
       notNeeded: logPosition(0),
     })
-    const gone = goneTopics(nextOffsets, topics)
+    const gone = goneTopics(state, topics)
     const started = appender.appendControl({ kind: 'epoch_start', body: new Uint8Array(0) })
     await log.whenSynced(started)
     return new ReplicaSet({
       ...parts,
       space: () => storage.space(),
-      nextOffsets,
-      producerRuns,
-      dedupIds,
       reader: new FetchReader({ queues, log: reader, topics }),
       retention: new Retention({ queues, topics }),
       cleaner,
       checkpointer,
       gone,
     })
+  }
+
+  #factsNow({ log, epoch, topics }: { log: CommitLog; epoch: Epoch; topics: Topics }): LogFacts {
+    const ids = [...topics.all].map(({ id }) => id)
+    return {
+      lastAppendedAt: log.stamp(),
+      highestEpoch: epoch,
+      highestTopicId: Math.max(this.facts.highestTopicId, ...ids),
+    }
   }
 
   #openLog({
@@ -205,66 +183,10 @@ export class RecoveredSet {
       onFailed,
     })
   }
-
-  /** Sequencers and views: from the checkpoint, then from the log behind it. */
-  async #rebuild(topics: Topics): Promise<Derived> {
-    const { storage, crc32 } = this.#parts
-    const { sections, sequenced, viewed } = this.#checkpoint
-    const nextOffsets = new NextOffsets()
-    const producerRuns = new ProducerRuns()
-    const dedupIds = new DedupIds({ windowMsOf: (id) => topics.dedupWindowMs(id) })
-    for (const [name, sequencer] of Object.entries({ nextOffsets, producerRuns, dedupIds })) {
-      const section = sections.get(name)
-      if (section !== undefined) sequencer.restore(section)
-    }
-    const queues = new ConsumeQueues({ storage, crc32 })
-    await queues.start(sections.get(sectionNames.queues))
-    for (const { base } of this.#segments.all) queues.roll(base)
-    for await (const block of readBlocks(this.#segments, sequenced, this.#log.end)) {
-      const pending: number[] = []
-      visitRecords([block], (record) => {
-        for (const sequencer of [nextOffsets, producerRuns, dedupIds]) sequencer.observe(record)
-        if (record.position >= viewed) pending.push(record.start)
-      })
-      await applyAll(queues, block, pending)
-    }
-    return { nextOffsets, producerRuns, dedupIds, queues }
-  }
-}
-
-interface Derived {
-  readonly nextOffsets: NextOffsets
-  readonly producerRuns: ProducerRuns
-  readonly dedupIds: DedupIds
-  readonly queues: ConsumeQueues
-}
-
-/** Records are applied in order; one that needs pages from disk is waited for. `starts` are positions in `block`. */
-async function applyAll(
-  queues: ConsumeQueues,
-  block: Uint8Array,
-  starts: readonly number[],
-): Promise<void> {
-  const record = new RecordView()
-  for (const start of starts) {
-    record.move(block, start)
-    if (needsPages(record)) await queues.prepare([record])
-    queues.apply(record)
-  }
-}
-
-/** Topics that have messages here and that the coordinator no longer knows. */
-function goneTopics(nextOffsets: NextOffsets, topics: Topics): Set<TopicId> {
-  const gone = new Set<TopicId>()
-  for (const { key } of nextOffsets.partitions()) {
-    const id = topicOfKey(key)
-    if (topics.get(id) === undefined) gone.add(id)
-  }
-  return gone
 }
 
 function factsOf({ sections }: Checkpoint): LogFacts {
-  const section = sections.get(sectionNames.facts)
+  const section = sections.get(factsSection)
   if (section === undefined) return { lastAppendedAt: 0, highestEpoch: 0, highestTopicId: 0 }
   return JSON.parse(new TextDecoder().decode(section)) as LogFacts
 }

@@ -197,12 +197,19 @@ export class Batcher {
     const isFree =
       named === undefined && message.key === undefined && message.dedupId === undefined
     for (let tries = 1; isFree && tries < partitions; tries += 1) {
-      const state = topic.lanes[partition]?.state
-      if (state !== 'paused' && state !== 'homeless') break
+      if (!this.#isStuck(topic, partition)) break
       partitioner.nextTurn(partition, partitions)
       partition = partitioner.choose(message, partitions, named)
     }
     return (topic.lanes[partition] ??= this.#newLane(topic, partition))
+  }
+
+  #isStuck({ info, lanes }: LaneTopic, partition: number): boolean {
+    const lane = lanes[partition]
+    if (lane?.sequence.newest === undefined) {
+      return this.#deps.routes.leader(info, partition) === undefined
+    }
+    return lane.state === 'paused' || lane.state === 'homeless'
   }
 
   #newLane(topic: LaneTopic, partition: number): Lane {

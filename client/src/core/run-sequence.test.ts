@@ -66,12 +66,14 @@ function byHand(): {
   }
 }
 
-void test('runs are numbered in order, by their counts, and five may be unanswered', () => {
+void test('runs are numbered in order, by their counts, five from the oldest that is not answered', () => {
   const { add, take, ack, number } = byHand()
   for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) add(name, 3)
   assert.deepEqual([take(), take(), take(), take(), take(), take()], ['a', 'b', 'c', 'd', 'e', undefined])
   assert.deepEqual(['a', 'b', 'c'].map(number), ['0/0', '0/3', '0/6'])
   ack('b')
+  assert.equal(take(), undefined, 'the broker remembers five: with f it would forget a')
+  ack('a')
   assert.equal(take(), 'f')
 })
 
@@ -200,6 +202,7 @@ void test('whatever the network and the broker do, each run settles once, truly,
       const model = new RunSequenceModel(seed)
       for (const [step, pick] of choices) model.step(step, pick)
       model.finish()
+      assert.ok(!model.hasAskedTooLate, 'only runs that the broker remembers are sent again')
       const stored = new Map<number, number>()
       for (const label of model.log) stored.set(label, (stored.get(label) ?? 0) + 1)
       for (let label = 0; label < model.added; label += 1) {

@@ -3,7 +3,10 @@ import { type Checksum, MqError, type ProducerId, type RunResult } from '@popmq/
 import { attemptVerdict, outcomeUnknown } from './attempt-verdict.ts'
 import type { Run } from './run.ts'
 
-/** Runs of one partition that may be numbered and not settled: as many as the broker remembers. */
+/**
+ * How many runs the broker remembers of a partition. The oldest that is not settled must be among them, so it and those
+ * numbered after it, settled or not, are never more.
+ */
 export const runsInFlight = 5
 /** A sequence must stay below this: before it a new epoch is taken. */
 export const sequenceEnd = 2 ** 31
@@ -26,6 +29,8 @@ export interface RunSequenceDeps {
 /** A run that has a number and is not settled. */
 interface NumberedRun {
   readonly run: Run
+  /** How many runs were numbered before it. */
+  readonly ordinal: number
   state: 'ready' | 'sent'
   /** An attempt ended without an answer: it may have been carried out, or may still be. */
   isFloating: boolean
@@ -40,10 +45,11 @@ interface NumberedRun {
  * Numbers the runs of one partition so that each is stored once and in order, however often it is sent.
  *
  * A run: waiting → numbered (ready ⇄ sent) → settled: acked, failed (surely not stored) or unknown (perhaps stored).
- * At most five are numbered; a run that is sent again has the same number and bytes.
+ * A run that is sent again has the same number and bytes. No number is given when the oldest that is not settled has
+ * four or more behind it.
  *
  * The sequence:
- *   open       takes new numbers.
+ *   open       gives numbers.
  *   rewinding  an attempt failed: nothing is sent until none is under way → open, and the numbered runs go out again
  *              in order, after a pause.
  *   ending     no new numbers: a run ended otherwise than acked, or the numbers are used up. Numbered runs still go out,
@@ -69,6 +75,7 @@ export class RunSequence {
   #producerId: ProducerId | undefined
   #epoch = 0
   #nextBase = 0
+  #nextOrdinal = 0
   #pausedUntil = 0
   #epochsTaken = 0
   #resentRuns = 0
@@ -128,8 +135,13 @@ export class RunSequence {
     if (this.#isRewinding) return undefined
     const again = this.#numbered.find((each) => each.state === 'ready' && !each.isCut)
     if (again !== undefined) return again.run
-    if (this.#isEnding || this.#numbered.length >= runsInFlight) return undefined
+    if (this.#isEnding || this.#isWindowFull) return undefined
     return this.#waiting[0]
+  }
+
+  get #isWindowFull(): boolean {
+    const [oldest] = this.#numbered
+    return oldest !== undefined && this.#nextOrdinal - oldest.ordinal >= runsInFlight
   }
 
   /** Takes the next run to send. Its attempt is under way until `answered`. Only when `peek` gives one. */
@@ -198,7 +210,10 @@ export class RunSequence {
     this.#waiting.shift()
     run.seal({ producerId, producerEpoch: this.#epoch, base: this.#nextBase }, this.#deps.crc32)
     this.#nextBase += run.count
-    this.#numbered.push({ run, state: 'ready', isFloating: false, isCut: false, wasHead: false, attempts: 0 })
+    const ordinal = this.#nextOrdinal
+    this.#nextOrdinal += 1
+    const fresh = { isFloating: false, isCut: false, wasHead: false, attempts: 0 }
+    this.#numbered.push({ run, ordinal, state: 'ready', ...fresh })
     return true
   }
 

@@ -38,6 +38,8 @@ export class RunSequenceModel {
   readonly log: number[] = []
   readonly outcomes = new Map<number, ('acked' | 'unknown' | 'failed')[]>()
   readonly sequence: RunSequence
+  /** A run that the broker does not remember any more was sent again. */
+  hasAskedTooLate = false
   readonly #network: Attempt[] = []
   readonly #labels = new Map<Run, number>()
   #window: Window | undefined
@@ -165,7 +167,7 @@ export class RunSequenceModel {
     this.sequence.answered(attempt.run, outcome, this.#now)
   }
 
-  #judge({ label, number: { producerEpoch, base }, count, crc }: Attempt): AttemptOutcome {
+  #judge({ label, number: { producerEpoch, base }, count, crc, isAnswered }: Attempt): AttemptOutcome {
     const refuse = (name: MqError['name']): AttemptOutcome => ({ kind: 'failed', error: new MqError(name, name) })
     const window = this.#window
     if (window !== undefined && producerEpoch < window.epoch) return refuse('producer_fenced')
@@ -180,7 +182,10 @@ export class RunSequenceModel {
     const last = runs.at(-1)
     const next = last === undefined ? 0 : last.base + last.count
     if (base > next) return refuse('sequence_gap')
-    if (base < next) return refuse('sequence_too_old')
+    if (base < next) {
+      this.hasAskedTooLate ||= !isAnswered
+      return refuse('sequence_too_old')
+    }
     this.#window = { epoch: producerEpoch, runs: [...runs, { base, count, crc, label }].slice(-5) }
     this.log.push(label)
     return { kind: 'acked', result: {} }

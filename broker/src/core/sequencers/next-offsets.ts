@@ -1,6 +1,7 @@
 import { assert } from '@popmq/kit'
 import {
   limits,
+  marks,
   offset,
   type Offset,
   type PartitionKey,
@@ -47,6 +48,8 @@ export class NextOffsets implements Sequencer {
   }
 
   observe(record: RecordView): void {
+    // The record it is a copy of was seen before: a moved one may even stand behind the end of its topic.
+    if ((record.marks & marks.moved) !== 0) return
     if (record.kind === recordKinds.message) {
       this.raise(partitionKey(record.topicId, record.partition), offset(record.offset + 1))
     } else if (record.kind === recordKinds.topic_gone) {
