@@ -21,7 +21,10 @@ export async function measure(path: MeasuredPath, run: number, settings: Setting
     return rate(path.name, run, { messages, ms: lastAckMs - firstSendMs })
   }
   await path.startConsumer({ run, topic, messages, sizeBytes, partitions })
-  const [{ firstSendMs }, { lastReceiveMs }] = await Promise.all([path.produce(given), path.finishConsumer()])
+  const [{ firstSendMs }, { lastReceiveMs }] = await Promise.all([
+    path.produce(given),
+    path.finishConsumer(),
+  ])
   return rate(path.name, run, { messages, ms: lastReceiveMs - firstSendMs })
 }
 
@@ -29,14 +32,22 @@ export async function measure(path: MeasuredPath, run: number, settings: Setting
 export async function measureTopics(
   path: MeasuredPath,
   run: number,
-  { settings, topics, turns }: { settings: Settings; topics: readonly string[]; turns: 'message' | 'batch' },
+  {
+    settings,
+    topics,
+    turns,
+  }: { settings: Settings; topics: readonly string[]; turns: 'message' | 'batch' },
 ): Promise<Run> {
   const { firstSendMs, lastAckMs } = await path.produce({ ...settings, run, topics, turns })
   const name = topics.length === 1 ? 'one topic' : 'many topics'
   return rate(name, run, { messages: settings.messages, ms: lastAckMs - firstSendMs })
 }
 
-function rate(path: Run['path'], run: number, { messages, ms }: { messages: number; ms: number }): Run {
+function rate(
+  path: Run['path'],
+  run: number,
+  { messages, ms }: { messages: number; ms: number },
+): Run {
   const seconds = Math.round(ms) / 1_000
   return { path, run, seconds, messagesPerSecond: Math.round(messages / (ms / 1_000)) }
 }
@@ -55,7 +66,10 @@ export function manyTopicNames(): readonly string[] {
 const creationsUnderWay = 8
 
 /** Makes topics, and returns what deletes them again. */
-export async function createTopics(path: PopmqPath, names: readonly string[]): Promise<() => Promise<void>> {
+export async function createTopics(
+  path: PopmqPath,
+  names: readonly string[],
+): Promise<() => Promise<void>> {
   await eachTopic(path.servers, names, (admin, name) => admin.createTopic(name, { partitions }))
   return () => eachTopic(path.servers, names, (admin, name) => admin.deleteTopic(name))
 }
@@ -63,7 +77,10 @@ export async function createTopics(path: PopmqPath, names: readonly string[]): P
 async function eachTopic(
   servers: string,
   names: readonly string[],
-  act: (admin: ReturnType<Awaited<ReturnType<typeof connect>>['admin']>, name: string) => Promise<unknown>,
+  act: (
+    admin: ReturnType<Awaited<ReturnType<typeof connect>>['admin']>,
+    name: string,
+  ) => Promise<unknown>,
 ): Promise<void> {
   const client = await connect(servers, { client: 'popmq-bench' })
   try {

@@ -28,14 +28,21 @@ export function takePart(commands: Readonly<Record<string, Command>>): void {
   process.on('message', (call: Call) => void answer(commands, call))
 }
 
-async function answer(commands: Readonly<Record<string, Command>>, { id, command, given }: Call): Promise<void> {
+async function answer(
+  commands: Readonly<Record<string, Command>>,
+  { id, command, given }: Call,
+): Promise<void> {
   try {
     const run = commands[command]
     if (run === undefined) throw new Error(`no command ${command}`)
     // The parent's `call` and the commands of the file it started are written against the same interfaces.
     process.send?.({ id, result: await run(given as never) } satisfies Answer)
   } catch (error) {
-    const what = isMqError(error) ? error.what : error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const what = isMqError(error)
+      ? error.what
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error)
     const name = isMqError(error) ? error.name : 'internal'
     process.send?.({ id, error: { name, what } } satisfies Answer)
   }
@@ -56,7 +63,10 @@ export class Participant {
   /** `nodeFlags` are for the child's Node.js. */
   constructor(file: URL, { name, nodeFlags }: { name: string; nodeFlags: readonly string[] }) {
     this.#name = name
-    this.#child = fork(file, [], { execArgv: [...nodeFlags], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.#child = fork(file, [], {
+      execArgv: [...nodeFlags],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
     this.#child.on('message', (message: Answer) => this.#answered(message))
     this.#child.on('error', (error) => this.#failAll(error.message))
     this.#child.on('exit', (code, signal) => {
@@ -78,7 +88,9 @@ export class Participant {
     this.#waiting.set(id, answered)
     const timer = setTimeout(() => {
       this.#waiting.delete(id)
-      answered.reject(new MqError('timed_out', `the ${this.#name} did not ${command} in ${answerMs} ms`))
+      answered.reject(
+        new MqError('timed_out', `the ${this.#name} did not ${command} in ${answerMs} ms`),
+      )
     }, answerMs)
     try {
       if (this.#child.connected) this.#child.send({ id, command, given } satisfies Call)
@@ -101,7 +113,8 @@ export class Participant {
 
   #answered({ id, result, error }: Answer): void {
     const answered = this.#waiting.get(id)
-    if (error !== undefined) answered?.reject(new MqError('internal', `the ${this.#name}: ${error.name}: ${error.what}`))
+    if (error !== undefined)
+      answered?.reject(new MqError('internal', `the ${this.#name}: ${error.name}: ${error.what}`))
     else answered?.resolve(result ?? {})
   }
 

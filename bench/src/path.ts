@@ -36,12 +36,18 @@ export interface PathServer extends Closable {
 export async function openPath(files: PathFiles): Promise<MeasuredPath> {
   const { name, nodeFlags, server } = files
   const start = (role: 'producer' | 'consumer'): Participant =>
-    new Participant(files[role], { name: `${name} ${role}`, nodeFlags: nodeFlags(`${name}-${role}`) })
+    new Participant(files[role], {
+      name: `${name} ${role}`,
+      nodeFlags: nodeFlags(`${name}-${role}`),
+    })
   const producer = start('producer')
   const consumer = start('consumer')
   const parts = [server, producer, consumer]
-  const call = <R extends object>(participant: Participant, command: string, given: object): Promise<R> =>
-    unlessLost(server, participant.call<R>(command, given))
+  const call = <R extends object>(
+    participant: Participant,
+    command: string,
+    given: object,
+  ): Promise<R> => unlessLost(server, participant.call<R>(command, given))
   try {
     await call(producer, 'connect', files.connect)
     await call(consumer, 'connect', files.connect)

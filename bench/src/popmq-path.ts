@@ -16,7 +16,13 @@ export interface PopmqPath extends MeasuredPath {
 }
 
 /** The real path: `popmq dev`, and the public client on both sides. */
-export async function openPopmqPath({ acks, popmq, servers, data, nodeFlags }: PopmqPathOptions): Promise<PopmqPath> {
+export async function openPopmqPath({
+  acks,
+  popmq,
+  servers,
+  data,
+  nodeFlags,
+}: PopmqPathOptions): Promise<PopmqPath> {
   const server =
     servers === undefined
       ? await ServerProcess.start({ popmq, data, nodeFlags: nodeFlags('popmq-server') })

@@ -5,7 +5,11 @@ import { rounded } from './summary.ts'
 export interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number
-    readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
+    readonly callFrame: {
+      readonly functionName: string
+      readonly url: string
+      readonly lineNumber: number
+    }
   }[]
   /** The node that was running at each sample. */
   readonly samples: readonly number[]
@@ -41,7 +45,8 @@ export function hottest(profile: CpuProfile, most: number): readonly HotFunction
     const us = selfUs.get(id) ?? 0
     const name = callFrame.functionName === '' ? '(anonymous)' : callFrame.functionName
     if (us === 0 || idleNames.has(name)) continue
-    const where = callFrame.url === '' ? '' : `${shortUrl(callFrame.url)}:${callFrame.lineNumber + 1}`
+    const where =
+      callFrame.url === '' ? '' : `${shortUrl(callFrame.url)}:${callFrame.lineNumber + 1}`
     const known = functions.get(`${name} ${where}`)
     if (known === undefined) functions.set(`${name} ${where}`, { name, where, us })
     else known.us += us
@@ -51,7 +56,12 @@ export function hottest(profile: CpuProfile, most: number): readonly HotFunction
   return all
     .toSorted((a, b) => b.us - a.us)
     .slice(0, most)
-    .map(({ name, where, us }) => ({ name, where, selfMs: Math.round(us / 1_000), share: rounded(us / busyUs) }))
+    .map(({ name, where, us }) => ({
+      name,
+      where,
+      selfMs: Math.round(us / 1_000),
+      share: rounded(us / busyUs),
+    }))
 }
 
 /** `file:///…/broker/dist/core/log/commit-log.js` as `broker/core/log/commit-log.js`. */

@@ -5,7 +5,14 @@ import path from 'node:path'
 import { closeAll } from '@popmq/kit'
 import { MqError } from '@popmq/client'
 import { type Machine, thisMachine } from './machine.ts'
-import { createTopics, manyTopicNames, measure, measureTopics, type Run, topicName } from './measure.ts'
+import {
+  createTopics,
+  manyTopicNames,
+  measure,
+  measureTopics,
+  type Run,
+  topicName,
+} from './measure.ts'
 import type { MeasuredPath, NodeFlags } from './path.ts'
 import { openPopmqPath, type PopmqPath } from './popmq-path.ts'
 import { type HotFunction, hottest, readProfile } from './profile.ts'
@@ -56,7 +63,10 @@ const shownFunctions = 15
 export async function runBench(request: BenchRequest): Promise<BenchReport> {
   const data = await mkdtemp(path.join(request.data ?? tmpdir(), 'popmq-bench-'))
   try {
-    const runs = request.workload === 'many-topics' ? await runTopics(request, data) : await runPaths(request, data)
+    const runs =
+      request.workload === 'many-topics'
+        ? await runTopics(request, data)
+        : await runPaths(request, data)
     return { ...reportOf(request, runs), profiles: readProfiles(request.profiles) }
   } finally {
     await rm(data, { recursive: true, force: true })
@@ -68,7 +78,12 @@ async function runPaths(request: BenchRequest, data: string): Promise<readonly R
   const nodeFlags = profileFlags(request)
   const opened: MeasuredPath[] = []
   try {
-    const popmq = await openPopmqPath({ ...request, servers: request.servers, data: path.join(data, 'data'), nodeFlags })
+    const popmq = await openPopmqPath({
+      ...request,
+      servers: request.servers,
+      data: path.join(data, 'data'),
+      nodeFlags,
+    })
     opened.push(popmq)
     if (besideStripped) opened.push(await openStrippedPath(data, nodeFlags))
     const topics = Array.from({ length: runs + 1 }, (_, run) => topicName(run))
@@ -91,7 +106,12 @@ async function runTopics(request: BenchRequest, data: string): Promise<readonly 
   const nodeFlags = profileFlags(request)
   let popmq: PopmqPath | undefined
   try {
-    popmq = await openPopmqPath({ ...request, servers: request.servers, data: path.join(data, 'data'), nodeFlags })
+    popmq = await openPopmqPath({
+      ...request,
+      servers: request.servers,
+      data: path.join(data, 'data'),
+      nodeFlags,
+    })
     const one = [topicName(0)]
     const many = manyTopicNames()
     const removeTopics = await createTopics(popmq, [...one, ...many])
@@ -122,7 +142,10 @@ function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport
     const rates = runs.filter((run) => run.path === path).map((run) => run.messagesPerSecond)
     return rates.length === 0 ? undefined : summarize(rates)
   }
-  const [own, other] = workload === 'many-topics' ? (['many topics', 'one topic'] as const) : (['popmq', 'stripped'] as const)
+  const [own, other] =
+    workload === 'many-topics'
+      ? (['many topics', 'one topic'] as const)
+      : (['popmq', 'stripped'] as const)
   const summary = of(own) ?? summarize([])
   const beside = of(other)
   const comparison =
@@ -133,13 +156,24 @@ function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport
           ratio: rounded(summary.messagesPerSecond / beside.messagesPerSecond),
         }
   const settings = { sizeBytes, batch, acks, messages, runs: request.runs, keyed }
-  return { workload, settings, machine: thisMachine(), dataFolder: request.data ?? tmpdir(), ...comparison, ...summary }
+  return {
+    workload,
+    settings,
+    machine: thisMachine(),
+    dataFolder: request.data ?? tmpdir(),
+    ...comparison,
+    ...summary,
+  }
 }
 
 function profileFlags({ profiles }: BenchRequest): NodeFlags {
   if (profiles === undefined) return () => []
   mkdirSync(profiles, { recursive: true })
-  return (process) => ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${process}.cpuprofile`]
+  return (process) => [
+    '--cpu-prof',
+    `--cpu-prof-dir=${profiles}`,
+    `--cpu-prof-name=${process}.cpuprofile`,
+  ]
 }
 
 function readProfiles(folder: string | undefined): readonly Profiled[] {
@@ -149,6 +183,10 @@ function readProfiles(folder: string | undefined): readonly Profiled[] {
     .toSorted()
     .map((name) => {
       const file = path.join(folder, name)
-      return { process: name.replace('.cpuprofile', ''), file, hottest: hottest(readProfile(file), shownFunctions) }
+      return {
+        process: name.replace('.cpuprofile', ''),
+        file,
+        hottest: hottest(readProfile(file), shownFunctions),
+      }
     })
 }

@@ -30,14 +30,23 @@ export class ServerProcess {
   /** @throws MqError `unreachable` when it does not come up */
   static async start({ popmq, data, nodeFlags }: ServerOptions): Promise<ServerProcess> {
     const portBase = await freePortBase()
-    const flags = ['--data', data, '--port-base', String(portBase), '--json', '--log-level', 'error']
+    const flags = [
+      '--data',
+      data,
+      '--port-base',
+      String(portBase),
+      '--json',
+      '--log-level',
+      'error',
+    ]
     const child = spawn(process.execPath, [...nodeFlags, popmq, 'dev', ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { UV_THREADPOOL_SIZE: '16', ...process.env },
     })
     const lost = deferred<MqError>()
     const ready = deferred<string>()
-    const fail = (why: string): void => ready.reject(new MqError('unreachable', `popmq dev did not start: ${why}`))
+    const fail = (why: string): void =>
+      ready.reject(new MqError('unreachable', `popmq dev did not start: ${why}`))
     child.on('error', (error) => fail(error.message))
     child.on('exit', (code, signal) => {
       fail(`it ended with ${signal ?? code}`)
@@ -80,6 +89,8 @@ function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.on('error', () => resolve(false))
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () =>
+      server.close(() => resolve(true)),
+    )
   })
 }

@@ -10,7 +10,9 @@ export async function openStrippedPath(data: string, nodeFlags: NodeFlags): Prom
   })
   let connect
   try {
-    connect = await server.call<{ port: number }>('listen', { path: path.join(data, 'stripped.log') })
+    connect = await server.call<{ port: number }>('listen', {
+      path: path.join(data, 'stripped.log'),
+    })
   } catch (error) {
     await server.close()
     throw error

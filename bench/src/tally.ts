@@ -29,12 +29,19 @@ export class Tally {
 
   /** @throws MqError `corrupt_record` for what no producer of this run sent, or sent earlier */
   take(value: Uint8Array, partition: number): void {
-    if (value.length !== this.#sizeBytes) throw wrong(`a value of ${value.length} bytes, ${this.#sizeBytes} were sent`)
+    if (value.length !== this.#sizeBytes)
+      throw wrong(`a value of ${value.length} bytes, ${this.#sizeBytes} were sent`)
     // At least four bytes: see `leastSizeBytes`.
-    const number = ((value[0] ?? 0) | ((value[1] ?? 0) << 8) | ((value[2] ?? 0) << 16) | ((value[3] ?? 0) << 24)) >>> 0
+    const number =
+      ((value[0] ?? 0) |
+        ((value[1] ?? 0) << 8) |
+        ((value[2] ?? 0) << 16) |
+        ((value[3] ?? 0) << 24)) >>>
+      0
     if (number >= this.#expected) throw wrong(`message ${number} of ${this.#expected}`)
     if (this.#seen[number] === 1) throw wrong(`message ${number} came twice`)
-    if (number <= (this.#last[partition] ?? -1)) throw wrong(`message ${number} came out of order in partition ${partition}`)
+    if (number <= (this.#last[partition] ?? -1))
+      throw wrong(`message ${number} came out of order in partition ${partition}`)
     this.#seen[number] = 1
     this.#last[partition] = number
     this.#received += 1

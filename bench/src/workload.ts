@@ -31,7 +31,13 @@ export function keys(): readonly string[] {
 }
 
 /** Batches that the producer has under way: enough to keep it busy, few enough to stay inside its buffer. */
-export function batchesUnderWay({ batch, sizeBytes }: { batch: number; sizeBytes: number }): number {
+export function batchesUnderWay({
+  batch,
+  sizeBytes,
+}: {
+  batch: number
+  sizeBytes: number
+}): number {
   const byCount = Math.ceil(16_000 / batch)
   const byBytes = Math.floor((16 * 1_048_576) / (batch * (sizeBytes + 128)))
   return Math.max(1, Math.min(1_000, byCount, Math.max(2, byBytes)))

@@ -19,7 +19,7 @@ import {
   type Transport,
 } from '@popmq/transport'
 import { claimIdentity, readIdentity } from './core/cluster-identity.ts'
-import { type LogOptions, logOptions } from './core/options.ts'
+import { defaultSegmentBytes, type LogOptions, logOptions } from './core/options.ts'
 import { RecoveredSet } from './core/recovered-set.ts'
 import type { ReplicaSet } from './core/replica-set.ts'
 import { handleFetch } from './handlers/fetch.ts'
@@ -130,7 +130,8 @@ export class Broker {
 
   async #start(options: BrokerOptions): Promise<void> {
     const { storage, transport, clock, crc32 } = this.#ports
-    const limits = logOptions(options.log)
+    const { totalBytes } = await storage.space()
+    const limits = logOptions({ segmentBytes: defaultSegmentBytes(totalBytes), ...options.log })
     const identity = await readIdentity(storage)
     const recovered = await RecoveredSet.open({ storage, clock, crc32, options: limits })
     this.#ports.log.info('log_recovered', recovered.facts)

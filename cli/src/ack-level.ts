@@ -2,7 +2,11 @@ import { nearest } from '@popmq/kit'
 import { type AckLevel, ackLevels, MqError } from '@popmq/protocol'
 
 /** The numbers are those of the first requirement: 1 in memory, 0 synced, −1 by a majority. */
-const ackAliases: Readonly<Record<string, AckLevel>> = { '1': 'received', '0': 'disk', '-1': 'quorum' }
+const ackAliases: Readonly<Record<string, AckLevel>> = {
+  '1': 'received',
+  '0': 'disk',
+  '-1': 'quorum',
+}
 
 /** Reads an ack level by name or alias. @throws MqError `invalid_request` naming the nearest */
 export function parseAcks(text: string): AckLevel {

@@ -16,7 +16,9 @@ import { type CommonFlags, parseLogLevel } from './settings.ts'
 export function commandTree(version: string, act: (flags: () => CommonFlags) => Act): Command {
   const program = new Command('popmq')
   program
-    .description('PopMQ: a message queue of pull and pop, with retries and dead letters that can be seen')
+    .description(
+      'PopMQ: a message queue of pull and pop, with retries and dead letters that can be seen',
+    )
     .version(version)
     .option('--server <host:port,…>', 'coordinators (POPMQ_SERVER; default localhost:7700)')
     .option('--json', 'one JSON object per line on stdout, nothing else there')

@@ -10,15 +10,35 @@ void test('a duration is a number and a unit', () => {
 })
 
 void test('what is not a duration is refused with the forms that are', () => {
-  for (const text of ['', '5', 's', '-5s', '5 s', '5S', '1e3s', '5sec', '٣s', '9'.repeat(12) + 'd', 'NaNs']) {
-    assert.throws(() => parseDuration(text), (error) => isMqError(error, 'invalid_request') && /72h/.test(error.message))
+  for (const text of [
+    '',
+    '5',
+    's',
+    '-5s',
+    '5 s',
+    '5S',
+    '1e3s',
+    '5sec',
+    '٣s',
+    '9'.repeat(12) + 'd',
+    'NaNs',
+  ]) {
+    assert.throws(
+      () => parseDuration(text),
+      (error) => isMqError(error, 'invalid_request') && /72h/.test(error.message),
+    )
   }
 })
 
 void test('a formatted duration is read back as the same', () => {
   const upToAYear = fc.integer({ min: 0, max: 366 * 86_400_000 })
   fc.assert(fc.property(upToAYear, (ms) => parseDuration(formatDuration(ms)) === ms))
-  fc.assert(fc.property(fc.integer({ min: 1, max: 10_000 }), (days) => formatDuration(days * 86_400_000) === `${days}d`))
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 10_000 }),
+      (days) => formatDuration(days * 86_400_000) === `${days}d`,
+    ),
+  )
 })
 
 void test('a duration out of range is refused with the range', () => {

@@ -12,9 +12,13 @@ type Unit = keyof typeof unitsMs
 export function parseDuration(text: string): number {
   const match = /^(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)$/.exec(text)
   const unit = match?.[2]
-  const ms = text === '0' ? 0 : Math.round(Number(match?.[1]) * (isUnit(unit) ? unitsMs[unit] : NaN))
+  const ms =
+    text === '0' ? 0 : Math.round(Number(match?.[1]) * (isUnit(unit) ? unitsMs[unit] : NaN))
   if (!Number.isSafeInteger(ms)) {
-    throw new MqError('invalid_request', `${JSON.stringify(text)} is not a duration: write 200ms, 5s, 2m, 72h or 14d`)
+    throw new MqError(
+      'invalid_request',
+      `${JSON.stringify(text)} is not a duration: write 200ms, 5s, 2m, 72h or 14d`,
+    )
   }
   return ms
 }

@@ -21,6 +21,8 @@ export async function openInput(path: string): Promise<Input> {
     return { chunks, totalBytes: stats.isFile() ? stats.size : undefined }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new MqError('invalid_request', `${JSON.stringify(path)} cannot be read: ${why}`, { cause })
+    throw new MqError('invalid_request', `${JSON.stringify(path)} cannot be read: ${why}`, {
+      cause,
+    })
   }
 }

@@ -53,7 +53,8 @@ export class Invocation {
   /** Asks before something is destroyed, on a terminal only. @throws MqError `aborted` */
   async confirm(question: string, { yes }: { yes?: boolean }): Promise<void> {
     if (yes === true) return
-    if ((await this.surroundings.ask(question)) === false) throw new MqError('aborted', 'nothing was changed')
+    if ((await this.surroundings.ask(question)) === false)
+      throw new MqError('aborted', 'nothing was changed')
   }
 
   async close(): Promise<void> {

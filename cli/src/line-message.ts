@@ -19,7 +19,11 @@ export interface LineMessageOptions {
  * without a word; one without the field for the tag has no tag.
  * @throws MqError `invalid_request`
  */
-export function lineMessage(text: string, where: string, options: LineMessageOptions): OutgoingMessage {
+export function lineMessage(
+  text: string,
+  where: string,
+  options: LineMessageOptions,
+): OutgoingMessage {
   const value = parseJson(text, where)
   const { topic, partition, headers } = options
   const key = options.key === undefined ? undefined : needed(value, options.key, where)
@@ -47,7 +51,8 @@ function parseJson(text: string, where: string): unknown {
 
 function needed(value: unknown, name: string, where: string): string {
   const found = field(value, name, where)
-  if (found === undefined) throw new MqError('invalid_request', `${where} has no field ${JSON.stringify(name)}`)
+  if (found === undefined)
+    throw new MqError('invalid_request', `${where} has no field ${JSON.stringify(name)}`)
   return found
 }
 
@@ -58,5 +63,8 @@ function field(value: unknown, name: string, where: string): string | undefined 
   if (found === undefined || found === null) return undefined
   if (typeof found === 'string') return found
   if (typeof found === 'number' || typeof found === 'boolean') return String(found)
-  throw new MqError('invalid_request', `${where}: field ${JSON.stringify(name)} must be text, a number or a boolean`)
+  throw new MqError(
+    'invalid_request',
+    `${where}: field ${JSON.stringify(name)} must be text, a number or a boolean`,
+  )
 }

@@ -28,7 +28,9 @@ export function messageLine(message: Message): MessageLine {
     id,
     key: key ?? null,
     tag: tag ?? null,
-    value: isBytes ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value,
+    value: isBytes
+      ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
+      : value,
     ...(isBytes ? { encoding: 'base64' } : {}),
     headers,
     attempt,
@@ -40,7 +42,13 @@ export function messageLine(message: Message): MessageLine {
 export function messageText(message: Message): string {
   const { topic, partition, offset, appendedAt, key, tag, value, encoding } = messageLine(message)
   const shown = encoding === 'base64' ? `base64:${String(value)}` : JSON.stringify(value)
-  const words = [`${topic}-${partition}@${offset}`, new Date(appendedAt).toISOString(), key ?? '-', tag ?? '-', shown]
+  const words = [
+    `${topic}-${partition}@${offset}`,
+    new Date(appendedAt).toISOString(),
+    key ?? '-',
+    tag ?? '-',
+    shown,
+  ]
   return oneLine(words.join(' '))
 }
 

@@ -30,7 +30,11 @@ export class Output {
   /** One object per row with `--json`, else a table under `head`, or the sentence `empty`. */
   async rows<T extends object>(
     rows: readonly T[],
-    { head, cells, empty }: { head: readonly string[]; cells: (row: T) => readonly string[]; empty: string },
+    {
+      head,
+      cells,
+      empty,
+    }: { head: readonly string[]; cells: (row: T) => readonly string[]; empty: string },
   ): Promise<void> {
     if (this.json) {
       for (const row of rows) await this.#sink.write(`${JSON.stringify(row)}\n`)

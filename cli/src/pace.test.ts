@@ -35,5 +35,8 @@ void test('a time of silence is not made up for', async () => {
 void test('a slice is a twentieth of a second, and at least one message', () => {
   assert.equal(new Pace(new Scheduler(), 1_000).sliceCount, 50)
   assert.equal(new Pace(new Scheduler(), 0.5).sliceCount, 1)
-  assert.equal(new Pace(new Scheduler(), Number.POSITIVE_INFINITY).sliceCount, Number.POSITIVE_INFINITY)
+  assert.equal(
+    new Pace(new Scheduler(), Number.POSITIVE_INFINITY).sliceCount,
+    Number.POSITIVE_INFINITY,
+  )
 })

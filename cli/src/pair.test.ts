@@ -22,7 +22,10 @@ void test('a word without a key, and a key given twice, are refused', () => {
 
 void test('an unknown key is refused with the nearest', () => {
   assert.throws(() => checkKeys(['retentoin'], ['retention', 'replicas']), /did you mean retention/)
-  assert.throws(() => checkKeys(['x'], ['retention', 'replicas']), /the keys are retention, replicas/)
+  assert.throws(
+    () => checkKeys(['x'], ['retention', 'replicas']),
+    /the keys are retention, replicas/,
+  )
   checkKeys(['replicas'], ['retention', 'replicas'])
 })
 

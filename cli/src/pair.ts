@@ -9,7 +9,8 @@ export function parsePairs(words: readonly string[]): Record<string, string> {
   const pairs = new Map<string, string>()
   for (const word of words) {
     const at = word.indexOf('=')
-    if (at < 1) throw new MqError('invalid_request', `${JSON.stringify(word)} is not of the form key=value`)
+    if (at < 1)
+      throw new MqError('invalid_request', `${JSON.stringify(word)} is not of the form key=value`)
     const key = word.slice(0, at)
     if (pairs.has(key)) throw new MqError('invalid_request', `${key} is given twice`)
     pairs.set(key, word.slice(at + 1))

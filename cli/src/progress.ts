@@ -20,7 +20,11 @@ export class Progress {
   }
 
   /** `totalBytes` undefined: the end is not known. Draws at most ten times a second. */
-  async show(done: { count: number; bytes: number; totalBytes: number | undefined }): Promise<void> {
+  async show(done: {
+    count: number
+    bytes: number
+    totalBytes: number | undefined
+  }): Promise<void> {
     const now = this.#clock.monotonic()
     if (!this.#sink.isTerminal || now - this.#drawnMs < redrawMs) return
     this.#drawnMs = now

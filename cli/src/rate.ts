@@ -14,7 +14,10 @@ export function parseRate(text: string): number {
   const seconds = unit === 'm' || unit === 'h' ? secondsPer[unit] : 1
   const perSecond = (Number(match?.[1]) * thousands) / seconds
   if (!(perSecond > 0)) {
-    throw new MqError('invalid_request', `${JSON.stringify(text)} is not a rate: write 500/s, 2k/s or 30/m`)
+    throw new MqError(
+      'invalid_request',
+      `${JSON.stringify(text)} is not a rate: write 500/s, 2k/s or 30/m`,
+    )
   }
   return perSecond
 }

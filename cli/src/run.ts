@@ -17,7 +17,10 @@ export interface RunOptions {
 }
 
 /** Runs one command line, without `node popmq` in front. Nothing is thrown: errors are a line on stderr. */
-export async function run(args: readonly string[], { surroundings, version }: RunOptions): Promise<ExitCode> {
+export async function run(
+  args: readonly string[],
+  { surroundings, version }: RunOptions,
+): Promise<ExitCode> {
   const { stderr, stop } = surroundings
   let exitCode: ExitCode = 0
   let faulty: Command | undefined
@@ -61,7 +64,11 @@ export async function run(args: readonly string[], { surroundings, version }: Ru
 }
 
 /** Makes each command of the tree throw instead of ending the process, and write to our sinks. */
-function prepare(command: Command, surroundings: Surroundings, onFault: (command: Command) => void): void {
+function prepare(
+  command: Command,
+  surroundings: Surroundings,
+  onFault: (command: Command) => void,
+): void {
   const { stdout, stderr } = surroundings
   command
     .exitOverride((error) => {

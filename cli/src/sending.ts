@@ -57,7 +57,8 @@ export class Sending {
       this.#underWay.delete(batch)
     })
     this.#underWay.add(batch)
-    while (this.#underWay.size >= mostBatches || this.#charsUnderWay > mostChars) await Promise.race(this.#underWay)
+    while (this.#underWay.size >= mostBatches || this.#charsUnderWay > mostChars)
+      await Promise.race(this.#underWay)
   }
 
   /** Resolves when every batch is settled. */

@@ -27,8 +27,15 @@ void test('an empty variable of the environment is none', () => {
 })
 
 void test('a config file that is named must be there; the default one need not', () => {
-  assert.throws(() => read({ flags: { config: 'mine.json' } }), (error) => isMqError(error, 'invalid_config'))
-  assert.equal(read({ flags: { config: 'mine.json' }, files: { 'mine.json': '{"logLevel":"debug"}' } }).logLevel, 'debug')
+  assert.throws(
+    () => read({ flags: { config: 'mine.json' } }),
+    (error) => isMqError(error, 'invalid_config'),
+  )
+  assert.equal(
+    read({ flags: { config: 'mine.json' }, files: { 'mine.json': '{"logLevel":"debug"}' } })
+      .logLevel,
+    'debug',
+  )
 })
 
 void test('a config file is refused with what is wrong in it', () => {

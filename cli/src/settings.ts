@@ -36,7 +36,8 @@ const configKeys = ['server', 'logLevel']
 export function readSettings({ flags, environment, readText }: SettingsSources): Settings {
   const config = readConfig(flags.config, readText)
   const fromEnvironment = environment['POPMQ_SERVER']
-  const named = flags.server ?? (fromEnvironment === '' ? undefined : fromEnvironment) ?? config.server
+  const named =
+    flags.server ?? (fromEnvironment === '' ? undefined : fromEnvironment) ?? config.server
   return {
     server: named ?? defaultServer,
     serverFlag: flags.server,

@@ -10,7 +10,10 @@ void test('a size is a number of bytes, with a decimal or binary unit', () => {
 
 void test('what is not a size is refused', () => {
   for (const text of ['', 'B', '-1', '1 MB', '1XB', '1kib', '99999999999999TiB']) {
-    assert.throws(() => parseSize(text), (error) => isMqError(error, 'invalid_request'))
+    assert.throws(
+      () => parseSize(text),
+      (error) => isMqError(error, 'invalid_request'),
+    )
   }
 })
 

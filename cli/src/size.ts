@@ -21,7 +21,10 @@ export function parseSize(text: string): number {
   const match = /^(\d{1,15}(?:\.\d{1,6})?)([A-Za-z]{1,3})?$/.exec(text)
   const bytes = Math.round(Number(match?.[1]) * (unitBytes.get(match?.[2] ?? 'B') ?? NaN))
   if (!Number.isSafeInteger(bytes)) {
-    throw new MqError('invalid_request', `${JSON.stringify(text)} is not a size: write 512, 64KiB, 8MiB or 1GB`)
+    throw new MqError(
+      'invalid_request',
+      `${JSON.stringify(text)} is not a size: write 512, 64KiB, 8MiB or 1GB`,
+    )
   }
   return bytes
 }

@@ -13,7 +13,11 @@ async function* chunksOf(bytes: Uint8Array, sizes: readonly number[]): AsyncGene
   yield await Promise.resolve(bytes.subarray(at))
 }
 
-async function linesOf(text: string | Uint8Array, sizes: readonly number[] = [], most = 1_000): Promise<TextLine[]> {
+async function linesOf(
+  text: string | Uint8Array,
+  sizes: readonly number[] = [],
+  most = 1_000,
+): Promise<TextLine[]> {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
   const found = []
   for await (const { lines } of readLines(chunksOf(bytes, sizes), most)) found.push(...lines)
@@ -21,11 +25,15 @@ async function linesOf(text: string | Uint8Array, sizes: readonly number[] = [],
 }
 
 void test('lines come out the same however the bytes are cut', async () => {
-  const line = fc.string({ unit: 'grapheme', maxLength: 20 }).map((text) => text.replaceAll(/\s/g, '_'))
+  const line = fc
+    .string({ unit: 'grapheme', maxLength: 20 })
+    .map((text) => text.replaceAll(/\s/g, '_'))
   const sizes = fc.array(fc.nat(30), { maxLength: 20 })
   await fc.assert(
     fc.asyncProperty(fc.array(line), sizes, async (texts, cuts) => {
-      const expected = texts.flatMap((text, index) => (text === '' ? [] : [{ number: index + 1, text }]))
+      const expected = texts.flatMap((text, index) =>
+        text === '' ? [] : [{ number: index + 1, text }],
+      )
       assert.deepEqual(await linesOf(texts.join('\n'), cuts), expected)
       assert.deepEqual(await linesOf(`${texts.join('\r\n')}\r\n`, cuts), expected)
     }),
@@ -52,5 +60,8 @@ void test('the lines before a bad one come out, then an error names it', async (
 })
 
 void test('a line that is too long is refused before it is held', async () => {
-  await assert.rejects(linesOf(`ok\n${'x'.repeat(200)}`, [50, 50, 50], 100), /line 2 is longer than 100 bytes/)
+  await assert.rejects(
+    linesOf(`ok\n${'x'.repeat(200)}`, [50, 50, 50], 100),
+    /line 2 is longer than 100 bytes/,
+  )
 })

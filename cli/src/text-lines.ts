@@ -21,7 +21,10 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
  * and one line are held. A line ends before a carriage return, too.
  * @throws MqError `invalid_request` naming the line that is longer than `mostLineBytes` or not UTF-8
  */
-export async function* readLines(chunks: AsyncIterable<Uint8Array>, mostLineBytes: number): AsyncGenerator<LineBatch> {
+export async function* readLines(
+  chunks: AsyncIterable<Uint8Array>,
+  mostLineBytes: number,
+): AsyncGenerator<LineBatch> {
   const splitter = new LineSplitter(mostLineBytes)
   for await (const chunk of chunks) {
     const { lines, problem } = splitter.take(chunk)
@@ -70,13 +73,18 @@ class LineSplitter {
   }
 
   end(): Cut {
-    return this.#begunBytes > 0 ? this.take(Uint8Array.of(newline)) : { lines: [], problem: undefined }
+    return this.#begunBytes > 0
+      ? this.take(Uint8Array.of(newline))
+      : { lines: [], problem: undefined }
   }
 
   #begin(piece: Uint8Array): void {
     this.#begunBytes += piece.length
     if (this.#begunBytes > this.#mostLineBytes) {
-      throw new MqError('invalid_request', `line ${this.#number + 1} is longer than ${this.#mostLineBytes} bytes`)
+      throw new MqError(
+        'invalid_request',
+        `line ${this.#number + 1} is longer than ${this.#mostLineBytes} bytes`,
+      )
     }
     if (piece.length > 0) this.#begun.push(piece)
   }
@@ -84,7 +92,8 @@ class LineSplitter {
   #finish(lines: TextLine[]): void {
     const number = (this.#number += 1)
     const [first] = this.#begun
-    const bytes = this.#begun.length === 1 && first !== undefined ? first : Buffer.concat(this.#begun)
+    const bytes =
+      this.#begun.length === 1 && first !== undefined ? first : Buffer.concat(this.#begun)
     this.#begun = []
     this.#begunBytes = 0
     const text = decode(bytes, number).trim()

@@ -6,7 +6,10 @@ import { streamSink } from './text-sink.ts'
 /** A stream whose writes wait to be taken. */
 function slowStream() {
   const taken: (() => void)[] = []
-  const stream = new Writable({ highWaterMark: 4, write: (_chunk, _encoding, done) => void taken.push(() => done()) })
+  const stream = new Writable({
+    highWaterMark: 4,
+    write: (_chunk, _encoding, done) => void taken.push(() => done()),
+  })
   return { stream, taken }
 }
 

@@ -50,7 +50,8 @@ void test('importing the module asks for sixteen, unless the user asked for anot
   const script = `import(${module}).then(({ askedThreads }) => console.log(askedThreads, process.env.UV_THREADPOOL_SIZE))`
   const environment = { ...process.env }
   delete environment['UV_THREADPOOL_SIZE']
-  const run = (env: NodeJS.ProcessEnv): string => spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).stdout
+  const run = (env: NodeJS.ProcessEnv): string =>
+    spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).stdout
   assert.equal(run(environment), 'undefined 16\n')
   assert.equal(run({ ...environment, UV_THREADPOOL_SIZE: '5' }), '5 5\n')
 })

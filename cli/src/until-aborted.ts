@@ -1,5 +1,8 @@
 /** The items of `source` until it ends or `signal` is aborted: an input that says nothing holds nobody up. */
-export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+export async function* untilAborted<T>(
+  source: AsyncIterable<T>,
+  signal: AbortSignal,
+): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]()
   for (;;) {
     const next = await orAborted(iterator.next(), signal)

@@ -7,7 +7,9 @@ import { transcript } from './testing/fake-surroundings.ts'
 const program = fileURLToPath(new URL('../bin/popmq.js', import.meta.url))
 
 function popmq(...args: string[]): { exitCode: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    encoding: 'utf8',
+  })
   return { exitCode: status, stdout, stderr }
 }
 
@@ -47,7 +49,10 @@ void test('what is to come is told apart from what is mistyped', async () => {
     ['produce t 1 --at=-1h', /unknown option --at: delayed messages are not available yet/],
     ['consume t --group g', /unknown option --group: consumer groups are not available yet/],
     ['consume t --commit auto', /--commit: consumer groups are not available yet/],
-    ['dev --zookeeper h:2181', /unknown option --zookeeper: a registry in ZooKeeper is not available yet/],
+    [
+      'dev --zookeeper h:2181',
+      /unknown option --zookeeper: a registry in ZooKeeper is not available yet/,
+    ],
     ['pop t --group g', /unknown command pop: it is not available yet/],
   ]
   for (const [line, what] of expected) {
@@ -59,11 +64,20 @@ void test('what is to come is told apart from what is mistyped', async () => {
 
 void test('a value that is not allowed is named with its flag or argument', async () => {
   const expected: [string, RegExp][] = [
-    ['consume t --max 0', /^error invalid_request: --max: "0" is not a whole number of at least 1 /],
+    [
+      'consume t --max 0',
+      /^error invalid_request: --max: "0" is not a whole number of at least 1 /,
+    ],
     ['consume t --from x', /"x" is not a time/],
-    ['message at t x 1', /^error invalid_request: partition: "x" is not a whole number from 0 to 1023 /],
+    [
+      'message at t x 1',
+      /^error invalid_request: partition: "x" is not a whole number from 0 to 1023 /,
+    ],
     ['produce t 1 --acks disc', /--acks: "disc" is not an ack level: did you mean disk\?/],
-    ['produce t 1 --deliver-within 16m', /--deliver-within: "16m" is out of range: write 1ms to 15m/],
+    [
+      'produce t 1 --deliver-within 16m',
+      /--deliver-within: "16m" is out of range: write 1ms to 15m/,
+    ],
     ['topic create t retentoin=1h', /unknown key "retentoin": did you mean retention\?/],
     ['topic list --log-level loud', /--log-level: "loud" is not a log level/],
     ['bench produse', /unknown workload "produse": did you mean produce\?/],
@@ -81,6 +95,9 @@ void test('a value that is not allowed is named with its flag or argument', asyn
 void test('a config file with an unknown key is wrong usage', async () => {
   const files = { './popmq.json': '{"sevrer":"a:1"}' }
   const { exitCode, stderr } = await transcript('topic list', { files })
-  assert.match(stderr, /^error invalid_config: \.\/popmq\.json: unknown key "sevrer": did you mean server\?/)
+  assert.match(
+    stderr,
+    /^error invalid_config: \.\/popmq\.json: unknown key "sevrer": did you mean server\?/,
+  )
   assert.equal(exitCode, 2)
 })

@@ -17,7 +17,17 @@ const laterFlags: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   coordinator: { '--zookeeper': 'a registry in ZooKeeper is not available yet' },
 }
 
-const laterCommands = ['gateway', 'pop', 'work', 'group', 'retry', 'inflight', 'parked', 'delay', 'dlq']
+const laterCommands = [
+  'gateway',
+  'pop',
+  'work',
+  'group',
+  'retry',
+  'inflight',
+  'parked',
+  'delay',
+  'dlq',
+]
 
 /** The line for stderr that says what is wrong with the words given to `command`, and what may have been meant. */
 export function wrongUsageLine(error: CommanderError, command: Command): string {
@@ -32,19 +42,32 @@ export function wrongUsageLine(error: CommanderError, command: Command): string 
     return usageLine(`unknown option ${flag}`, didYouMean(flag, flagsOf(command)) ?? help)
   }
   if (error.code === 'commander.unknownCommand') {
-    const full = `unknown command ${path.slice('popmq'.length).trim()} ${word}`.replaceAll('  ', ' ')
+    const full = `unknown command ${path.slice('popmq'.length).trim()} ${word}`.replaceAll(
+      '  ',
+      ' ',
+    )
     if (command.parent === null && laterCommands.includes(word)) {
       return usageLine(`${full}: it is not available yet`, help)
     }
-    return usageLine(full, didYouMean(word, command.commands.map((sub) => sub.name())) ?? help)
+    return usageLine(
+      full,
+      didYouMean(
+        word,
+        command.commands.map((sub) => sub.name()),
+      ) ?? help,
+    )
   }
   return usageLine(plain(sentence), help)
 }
 
 /** commander's "option '--max <n>' argument 'x' is invalid. Why." as "--max: why". */
 function plain(sentence: string): string {
-  const invalid = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '.*' is invalid\. (.*)$/s.exec(sentence)
-  const argument = /^command-argument value '.*' is invalid for argument '([^']*)'\. (.*)$/s.exec(sentence)
+  const invalid = /^option '(?:-\w, )?(--[\w-]+)[^']*' argument '.*' is invalid\. (.*)$/s.exec(
+    sentence,
+  )
+  const argument = /^command-argument value '.*' is invalid for argument '([^']*)'\. (.*)$/s.exec(
+    sentence,
+  )
   const [, name, why] = invalid ?? argument ?? []
   return name === undefined ? sentence.replace(/\.$/, '') : `${name}: ${why}`
 }
@@ -60,5 +83,7 @@ function flagsOf(command: Command): string[] {
 }
 
 function commandPath(command: Command): string {
-  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`
+  return command.parent === null
+    ? command.name()
+    : `${commandPath(command.parent)} ${command.name()}`
 }

@@ -5,7 +5,7 @@ import type { ConnectionPool } from './connection-pool.ts'
 import type { Coordinators } from './coordinators.ts'
 import { Batcher, type BatcherOptions } from './core/batcher.ts'
 import type { BatchedMessage, ProduceRequest } from './core/produce-request.ts'
-import type { AttemptOutcome } from './core/run-sequence.ts'
+import type { AttemptOutcome } from './core/attempt-verdict.ts'
 import type { Run } from './core/run.ts'
 import type { RouteCache } from './route-cache.ts'
 

@@ -16,7 +16,9 @@ takePart({
   },
   /** Starts to read; `finish` waits for the end. */
   start: async (given: ConsumeGiven) => {
-    const consumer = present(client, 'connect comes before start').pullConsumer({ topics: [given.topic] })
+    const consumer = present(client, 'connect comes before start').pullConsumer({
+      topics: [given.topic],
+    })
     const finished = deferred<Consumed>()
     running = finished
     consume(consumer, given).then(finished.resolve, finished.reject)

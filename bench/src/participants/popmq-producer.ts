@@ -60,14 +60,21 @@ function makeBatch({ batch, sizeBytes, topics }: ProduceGiven): Filled[] {
 }
 
 /** Makes `messages` those from number `first` on. */
-function fillBatch(messages: readonly Filled[], first: number, { topics, turns, keyed, batch }: ProduceGiven): void {
+function fillBatch(
+  messages: readonly Filled[],
+  first: number,
+  { topics, turns, keyed, batch }: ProduceGiven,
+): void {
   const turn = Math.floor(first / batch)
   for (const [index, message] of messages.entries()) {
     const number = first + index
     writeNumber(message.value, number)
     if (keyed) message.key = present(keyList[number % keyList.length], 'keys take turns')
     if (topics.length > 1) {
-      message.topic = present(topics[(turns === 'batch' ? turn : number) % topics.length], 'topics take turns')
+      message.topic = present(
+        topics[(turns === 'batch' ? turn : number) % topics.length],
+        'topics take turns',
+      )
     }
   }
 }

@@ -37,7 +37,11 @@ export class AppendFile {
   append(records: Buffer): { position: number; bytes: Buffer } {
     let chunk = this.#newest()
     if (this.#end - chunk.start + records.length > chunk.bytes.length) {
-      chunk = { start: this.#end, end: this.#end, bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, records.length)) }
+      chunk = {
+        start: this.#end,
+        end: this.#end,
+        bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, records.length)),
+      }
       this.#chunks.push(chunk)
     }
     const position = this.#end
@@ -57,7 +61,8 @@ export class AppendFile {
   /** Synced bytes, which lie in one piece. */
   read(position: number, length: number): Buffer {
     const chunk = this.#chunks.findLast(({ start }) => start <= position)
-    if (chunk !== undefined) return chunk.bytes.subarray(position - chunk.start, position - chunk.start + length)
+    if (chunk !== undefined)
+      return chunk.bytes.subarray(position - chunk.start, position - chunk.start + length)
     const bytes = Buffer.allocUnsafe(length)
     readSync(this.#descriptor, bytes, 0, length, position)
     return bytes

@@ -25,7 +25,8 @@ takePart({
   },
   start: async (given: ConsumeGiven) => {
     reading = { given, tally: new Tally(given), finished: deferred<Consumed>() }
-    for (let partition = 0; partition < given.partitions; partition += 1) fetch(given.run, partition, 0)
+    for (let partition = 0; partition < given.partitions; partition += 1)
+      fetch(given.run, partition, 0)
     return {}
   },
   finish: () => present(reading, 'start comes before finish').finished.promise,
@@ -33,7 +34,9 @@ takePart({
 
 function fetch(run: number, partition: number, offset: number): void {
   const header = { kind: kinds.fetch, partition, run, correlationId: partition, offset, count: 0 }
-  present(socket, 'connect comes before start').send(writeHeader(Buffer.allocUnsafe(headerBytes), header))
+  present(socket, 'connect comes before start').send(
+    writeHeader(Buffer.allocUnsafe(headerBytes), header),
+  )
 }
 
 function onFetched({ run, partition, offset }: Header, records: Buffer): void {
@@ -41,9 +44,12 @@ function onFetched({ run, partition, offset }: Header, records: Buffer): void {
   // A held fetch of an earlier run is never answered: its partition gets nothing more.
   assert(run === given.run, 'a reply belongs to the run that is read')
   fetch(run, partition, offset)
-  for (let at = 0; at < records.length; ) {
+  for (let at = 0; at < records.length;) {
     const end = at + records.readUInt32LE(at)
-    assert(crc32(records.subarray(at + crcStart, end)) === records.readUInt32LE(at + 4), 'a record arrives as it was sent')
+    assert(
+      crc32(records.subarray(at + crcStart, end)) === records.readUInt32LE(at + 4),
+      'a record arrives as it was sent',
+    )
     const message = {
       offset: records.readDoubleLE(at + 16),
       appendedAt: records.readDoubleLE(at + 24),

@@ -19,7 +19,10 @@ export class PartitionIndex {
    * The longest pieces of the file that hold the records from `offset` on, below `end`, of at most `mostBytes`.
    * @returns the pieces, and the offset behind them
    */
-  pieces(offset: number, { end, mostBytes }: { end: number; mostBytes: number }): { pieces: Piece[]; next: number } {
+  pieces(
+    offset: number,
+    { end, mostBytes }: { end: number; mostBytes: number },
+  ): { pieces: Piece[]; next: number } {
     const pieces: Piece[] = []
     let bytes = 0
     let next = offset

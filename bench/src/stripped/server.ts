@@ -8,7 +8,16 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { takePart } from '../participant.ts'
 import { AppendFile } from './append-file.ts'
 import { PartitionIndex } from './partition-index.ts'
-import { crcStart, type Header, headerBytes, kinds, readHeader, replyBit, socketOptions, writeHeader } from './wire.ts'
+import {
+  crcStart,
+  type Header,
+  headerBytes,
+  kinds,
+  readHeader,
+  replyBit,
+  socketOptions,
+  writeHeader,
+} from './wire.ts'
 
 const mostFetchBytes = 1_048_576
 
@@ -36,10 +45,13 @@ class StrippedServer {
     const { position, bytes } = this.#file.append(records)
     const index = this.#index(header)
     const now = Date.now()
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       const length = bytes.readUInt32LE(at)
       const end = at + length
-      assert(crc32(bytes.subarray(at + crcStart, end)) === bytes.readUInt32LE(at + 4), 'a record arrives as it was sent')
+      assert(
+        crc32(bytes.subarray(at + crcStart, end)) === bytes.readUInt32LE(at + 4),
+        'a record arrives as it was sent',
+      )
       bytes.writeDoubleLE(position + at, at + 8)
       bytes.writeDoubleLE(index.count, at + 16)
       bytes.writeDoubleLE(now, at + 24)
@@ -71,8 +83,16 @@ class StrippedServer {
   }
 }
 
-function reply(socket: WebSocket, header: Header, { offset, parts }: { offset: number; parts: Buffer[] }): void {
-  const head = writeHeader(Buffer.allocUnsafe(headerBytes), { ...header, kind: header.kind | replyBit, offset })
+function reply(
+  socket: WebSocket,
+  header: Header,
+  { offset, parts }: { offset: number; parts: Buffer[] },
+): void {
+  const head = writeHeader(Buffer.allocUnsafe(headerBytes), {
+    ...header,
+    kind: header.kind | replyBit,
+    offset,
+  })
   socket.send(parts.length === 0 ? head : Buffer.concat([head, ...parts]))
 }
 
@@ -85,7 +105,10 @@ takePart({
   listen: async ({ path }: { path: string }) => {
     const server = new StrippedServer(path)
     const listening = deferred()
-    const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0, ...socketOptions }, listening.resolve)
+    const sockets = new WebSocketServer(
+      { host: '127.0.0.1', port: 0, ...socketOptions },
+      listening.resolve,
+    )
     sockets.on('error', (error) => listening.reject(error))
     sockets.on('connection', (socket) => server.accept(socket))
     await listening.promise

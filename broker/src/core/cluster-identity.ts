@@ -28,7 +28,11 @@ export async function readIdentity(storage: Storage): Promise<ClusterIdentity | 
  * Checks that the data is this cluster's, or marks empty data as its own.
  * @throws MqError `foreign_cluster`, `data_directory_invalid`
  */
-export async function claimIdentity(storage: Storage, identity: ClusterIdentity): Promise<void> {
+export async function claimIdentity(
+  storage: Storage,
+  { clusterId, setId }: ClusterIdentity,
+): Promise<void> {
+  const identity = { clusterId, setId }
   const present = await readIdentity(storage)
   if (present === undefined)
     return replaceFile(storage, path, new TextEncoder().encode(`${JSON.stringify(identity)}\n`))

@@ -2,7 +2,7 @@ import { MqError } from '@popmq/protocol'
 
 /** How a replica set uses memory and disk. Sizes in bytes, times in ms. */
 export interface LogOptions {
-  /** A segment is closed before it would grow beyond this; a run must fit in one. */
+  /** A segment is closed before it would grow beyond this; a run must fit in one. See `defaultSegmentBytes`. */
   readonly segmentBytes: number
   /** The newest bytes of the log kept in memory. */
   readonly tailBytes: number
@@ -39,6 +39,14 @@ const defaults = {
   retentionMs: 10_000,
   cleanBelowShare: 0.5,
 } as const satisfies LogOptions
+
+/**
+ * The default size of a segment on a disk of `diskBytes`: 1 GiB, less on a small disk, for two segments are kept free.
+ */
+export function defaultSegmentBytes(diskBytes: number): number {
+  const share = Math.floor(diskBytes / 32 / mebibyte) * mebibyte
+  return Math.max(4 * mebibyte, Math.min(defaults.segmentBytes, share))
+}
 
 /** Fills in defaults and checks once. @throws MqError `invalid_config` */
 export function logOptions(given: Partial<LogOptions> = {}): LogOptions {

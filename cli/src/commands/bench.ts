@@ -18,19 +18,37 @@ export function addBenchCommand(program: Command, act: Act): void {
     .description('measure, on processes of its own unless --server is given')
     .argument('<workload>', workloads.join(', '), asOption(parseWorkload))
     .option('--size <bytes>', 'bytes of a value', asOption(parseSize), 100)
-    .option('--batch <n>', 'messages given to the producer at once', asOption(wholeNumber(1, limits.messagesPerRun)), 1_000)
+    .option(
+      '--batch <n>',
+      'messages given to the producer at once',
+      asOption(wholeNumber(1, limits.messagesPerRun)),
+      1_000,
+    )
     .option('--acks <level>', 'none, received, disk or quorum', asOption(parseAcks), 'disk')
     .option('--messages <n>', 'messages per run', asOption(wholeNumber(1, 100_000_000)), 500_000)
-    .option('--runs <n>', 'timed runs, behind one that warms up', asOption(wholeNumber(1, 1_000)), 5)
+    .option(
+      '--runs <n>',
+      'timed runs, behind one that warms up',
+      asOption(wholeNumber(1, 1_000)),
+      5,
+    )
     .option('--keyed', 'messages carry one of 1,000 keys')
-    .addOption(new Option('--beside <path>', 'measure this beside it: stripped').choices(['stripped']))
+    .addOption(
+      new Option('--beside <path>', 'measure this beside it: stripped').choices(['stripped']),
+    )
     .addOption(
       new Option('--turns <by>', 'many-topics: topics take turns by batch or by message')
         .choices(['batch', 'message'])
         .default('batch'),
     )
-    .option('--data <folder>', 'where data is kept while it runs (default: the folder for temporary files)')
-    .option('--profile [folder]', 'write CPU profiles and name the hottest functions (default folder ./profiles)')
+    .option(
+      '--data <folder>',
+      'where data is kept while it runs (default: the folder for temporary files)',
+    )
+    .option(
+      '--profile [folder]',
+      'write CPU profiles and name the hottest functions (default folder ./profiles)',
+    )
     .action(act(bench))
 }
 
@@ -52,8 +70,10 @@ const popmqProgram = new URL('../../bin/popmq.js', import.meta.url)
 async function bench(invocation: Invocation, workload: Workload, flags: BenchFlags): Promise<void> {
   const { output, signal } = invocation
   const { leastSizeBytes, runBench } = await import('@popmq/bench')
-  if (flags.size < leastSizeBytes) throw wrongUsage(`--size: a value has at least ${leastSizeBytes} bytes: its number`)
-  if (flags.beside !== undefined && workload === 'many-topics') throw wrongUsage('--beside is not for many-topics')
+  if (flags.size < leastSizeBytes)
+    throw wrongUsage(`--size: a value has at least ${leastSizeBytes} bytes: its number`)
+  if (flags.beside !== undefined && workload === 'many-topics')
+    throw wrongUsage('--beside is not for many-topics')
   const servers = invocation.settings.serverFlag
   const request: BenchRequest = {
     workload,
@@ -68,8 +88,11 @@ async function bench(invocation: Invocation, workload: Workload, flags: BenchFla
     popmq: fileURLToPath(popmqProgram),
     ...(servers === undefined ? {} : { servers }),
     ...(flags.data === undefined ? {} : { data: flags.data }),
-    ...(flags.profile === undefined ? {} : { profiles: flags.profile === true ? './profiles' : flags.profile }),
-    onRun: (run, isWarmUp) => output.object({ workload, ...run, isWarmUp }, () => runText(run, isWarmUp)),
+    ...(flags.profile === undefined
+      ? {}
+      : { profiles: flags.profile === true ? './profiles' : flags.profile }),
+    onRun: (run, isWarmUp) =>
+      output.object({ workload, ...run, isWarmUp }, () => runText(run, isWarmUp)),
     signal,
   }
   const { profiles, ...report } = await runBench(request)
@@ -108,7 +131,12 @@ function reportText(report: Omit<BenchReport, 'profiles'>): string {
 }
 
 function profileText({ process, file, hottest }: Profiled): string {
-  const rows = hottest.map(({ name, where, selfMs, share }) => [`${(share * 100).toFixed(1)} %`, String(selfMs), name, where])
+  const rows = hottest.map(({ name, where, selfMs, share }) => [
+    `${(share * 100).toFixed(1)} %`,
+    String(selfMs),
+    name,
+    where,
+  ])
   return `\n${process}: ${file}\n${formatTable(['self', 'ms', 'function', 'where'], rows).trimEnd()}`
 }
 
@@ -116,6 +144,7 @@ function parseWorkload(text: string): Workload {
   const workload = workloads.find((name) => name === text)
   if (workload !== undefined) return workload
   const near = nearest(text, workloads)
-  const hint = near === undefined ? `the workloads are ${workloads.join(', ')}` : `did you mean ${near}?`
+  const hint =
+    near === undefined ? `the workloads are ${workloads.join(', ')}` : `did you mean ${near}?`
   throw new MqError('invalid_request', `unknown workload ${JSON.stringify(text)}: ${hint}`)
 }

@@ -9,7 +9,11 @@ export function addBrokerCommand(program: Command, act: Act): void {
   program
     .command('broker')
     .description('run a broker')
-    .requiredOption('--id <n>', 'its number, 1 to 65535; the same at each start', asOption(wholeNumber(1, 65_535)))
+    .requiredOption(
+      '--id <n>',
+      'its number, 1 to 65535; the same at each start',
+      asOption(wholeNumber(1, 65_535)),
+    )
     .requiredOption('--coordinators <host:port,…>', 'where it finds the coordinators')
     .requiredOption('--data <folder>', 'its data directory')
     .requiredOption('--listen <host:port>', 'where it listens')

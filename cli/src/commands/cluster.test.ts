@@ -18,7 +18,10 @@ void test('cluster status counts', async () => {
   const { stdout } = await transcript('cluster status', { client })
   assert.equal(stdout, 'cluster     c-1\nbrokers     2, 1 alive\ntopics      3\npartitions  24\n')
   const json = await transcript('cluster status --json', { client })
-  assert.equal(json.stdout, '{"clusterId":"c-1","brokers":2,"alive":1,"topics":3,"partitions":24}\n')
+  assert.equal(
+    json.stdout,
+    '{"clusterId":"c-1","brokers":2,"alive":1,"topics":3,"partitions":24}\n',
+  )
 })
 
 void test('cluster brokers names each', async () => {
@@ -46,6 +49,9 @@ void test('message at shows one message', async () => {
 
 void test('without a server the address that was tried is named', async () => {
   const { exitCode, stderr } = await transcript('cluster status --server other:1')
-  assert.equal(stderr, 'error unreachable: nothing answers at other:1 (check the address and that the server runs there)\n')
+  assert.equal(
+    stderr,
+    'error unreachable: nothing answers at other:1 (check the address and that the server runs there)\n',
+  )
   assert.equal(exitCode, 1)
 })

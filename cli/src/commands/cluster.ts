@@ -5,21 +5,28 @@ import type { Act } from '../usage.ts'
 
 export function addClusterCommands(program: Command, act: Act): void {
   const cluster = program.command('cluster').description('look at the cluster')
-  cluster.command('status').description('how much there is, and whether it is up').action(act(clusterStatus))
+  cluster
+    .command('status')
+    .description('how much there is, and whether it is up')
+    .action(act(clusterStatus))
   cluster.command('brokers').description('each broker').action(act(listBrokers))
 }
 
 async function clusterStatus(invocation: Invocation): Promise<void> {
   const client = await invocation.connect()
-  const { clusterId, brokers, topics, partitions } = await client.admin().cluster({ signal: invocation.signal })
+  const { clusterId, brokers, topics, partitions } = await client
+    .admin()
+    .cluster({ signal: invocation.signal })
   const alive = brokers.filter((broker) => broker.alive).length
-  await invocation.output.object({ clusterId, brokers: brokers.length, alive, topics, partitions }, () =>
-    [
-      `cluster     ${oneLine(clusterId)}`,
-      `brokers     ${brokers.length}, ${alive} alive`,
-      `topics      ${topics}`,
-      `partitions  ${partitions}`,
-    ].join('\n'),
+  await invocation.output.object(
+    { clusterId, brokers: brokers.length, alive, topics, partitions },
+    () =>
+      [
+        `cluster     ${oneLine(clusterId)}`,
+        `brokers     ${brokers.length}, ${alive} alive`,
+        `topics      ${topics}`,
+        `partitions  ${partitions}`,
+      ].join('\n'),
   )
 }
 

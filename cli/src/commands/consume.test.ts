@@ -20,12 +20,23 @@ const line = {
 void test('a message is one JSON line; bytes are base64 and say so; what is absent is null', async () => {
   const bare = { key: undefined, tag: undefined, headers: { a: 'b' } }
   const client = new FakeClient({
-    messages: [fakeMessage(), fakeMessage({ ...bare, value: Uint8Array.of(0, 255) }), fakeMessage({ ...bare, value: 'text' })],
+    messages: [
+      fakeMessage(),
+      fakeMessage({ ...bare, value: Uint8Array.of(0, 255) }),
+      fakeMessage({ ...bare, value: 'text' }),
+    ],
   })
   const { exitCode, stdout } = await transcript('consume orders --json --until-idle 1s', { client })
-  const lines = stdout.trimEnd().split('\n').map((text): unknown => JSON.parse(text))
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text): unknown => JSON.parse(text))
   const shared = { ...line, key: null, tag: null, headers: { a: 'b' } }
-  assert.deepEqual(lines, [line, { ...shared, value: 'AP8=', encoding: 'base64' }, { ...shared, value: 'text' }])
+  assert.deepEqual(lines, [
+    line,
+    { ...shared, value: 'AP8=', encoding: 'base64' },
+    { ...shared, value: 'text' },
+  ])
   assert.equal(exitCode, 0)
 })
 
@@ -38,9 +49,13 @@ void test('for people, a message is one line that cannot move the cursor', async
 
 void test('the flags of reading reach the consumer', async () => {
   const client = new FakeClient({ messages: [fakeMessage()] })
-  await transcript('consume orders --partition 3 --from 17 --filter a --filter b --max 1', { client })
+  await transcript('consume orders --partition 3 --from 17 --filter a --filter b --max 1', {
+    client,
+  })
   await transcript('consume orders --from -1h --until-idle 3s --commit none', { client })
-  const consumers = client.asked.filter(({ what }) => what === 'pullConsumer').map(({ given }) => given[0])
+  const consumers = client.asked
+    .filter(({ what }) => what === 'pullConsumer')
+    .map(({ given }) => given[0])
   assert.deepEqual(consumers, [
     { partitions: [{ topic: 'orders', partition: 3 }], tags: ['a', 'b'], from: 17 },
     { topics: ['orders'], from: new Date(Date.UTC(2025, 11, 31, 23)) },
@@ -48,7 +63,9 @@ void test('the flags of reading reach the consumer', async () => {
 })
 
 void test('it ends at --max, however much there is', async () => {
-  const client = new FakeClient({ messages: Array.from({ length: 3_000 }, (_, offset) => fakeMessage({ offset })) })
+  const client = new FakeClient({
+    messages: Array.from({ length: 3_000 }, (_, offset) => fakeMessage({ offset })),
+  })
   const { stdout } = await transcript('consume orders --json --max 2500', { client })
   assert.equal(stdout.trimEnd().split('\n').length, 2_500)
 })
@@ -56,7 +73,11 @@ void test('it ends at --max, however much there is', async () => {
 void test('being stopped is a good end', async () => {
   const stop = new Stop(() => undefined)
   const client = new FakeClient({ messages: [fakeMessage()] })
-  const { exitCode, stderr } = await transcript('consume orders --json', { client, stop, onOutput: () => stop.bySignal() })
+  const { exitCode, stderr } = await transcript('consume orders --json', {
+    client,
+    stop,
+    onOutput: () => stop.bySignal(),
+  })
   assert.deepEqual([exitCode, stderr], [0, ''])
   assert.equal(client.asked.at(-1)?.what, 'pullConsumer.close')
 })
@@ -64,6 +85,10 @@ void test('being stopped is a good end', async () => {
 void test('a reader of stdout that went away is a good end', async () => {
   const stop = new Stop(() => undefined)
   const client = new FakeClient({ messages: [fakeMessage()] })
-  const { exitCode, stderr } = await transcript('consume orders --json', { client, stop, onOutput: () => stop.byOutput() })
+  const { exitCode, stderr } = await transcript('consume orders --json', {
+    client,
+    stop,
+    onOutput: () => stop.byOutput(),
+  })
   assert.deepEqual([exitCode, stderr], [0, ''])
 })

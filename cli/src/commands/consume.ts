@@ -14,8 +14,16 @@ export function addConsumeCommand(program: Command, act: Act): void {
     .command('consume')
     .description('print the messages of a topic; nothing is committed')
     .argument('<topic>')
-    .option('--from <position>', 'earliest, latest, an offset, or a time (2026-03-01T12:00:00Z, -1h)', 'earliest')
-    .option('--partition <n>', 'only this partition', asOption(wholeNumber(0, limits.partitionsPerTopic - 1)))
+    .option(
+      '--from <position>',
+      'earliest, latest, an offset, or a time (2026-03-01T12:00:00Z, -1h)',
+      'earliest',
+    )
+    .option(
+      '--partition <n>',
+      'only this partition',
+      asOption(wholeNumber(0, limits.partitionsPerTopic - 1)),
+    )
     .option('--commit <mode>', 'none: the only mode without a group', asOption(parseCommit), 'none')
     .option('--filter <tag>', 'only messages with this tag; may be given again', collect)
     .option('--max <n>', 'end after this many messages', asOption(wholeNumber(1)))
@@ -53,7 +61,8 @@ async function consume(invocation: Invocation, topic: string, flags: ConsumeFlag
     await printMessages(invocation, consumer, flags)
   } catch (error) {
     // Being stopped is how reading without an end ends.
-    if (!(invocation.signal.aborted && error instanceof MqError && error.name === 'aborted')) throw error
+    if (!(invocation.signal.aborted && error instanceof MqError && error.name === 'aborted'))
+      throw error
   } finally {
     await consumer.close()
   }
@@ -76,7 +85,10 @@ async function printMessages(
   }
 }
 
-async function printBatch({ output, signal }: Invocation, messages: readonly Message[]): Promise<void> {
+async function printBatch(
+  { output, signal }: Invocation,
+  messages: readonly Message[],
+): Promise<void> {
   let lines = ''
   for (const message of messages) {
     if (signal.aborted && lines === '') return
@@ -90,7 +102,8 @@ async function printBatch({ output, signal }: Invocation, messages: readonly Mes
 
 function parseCommit(text: string): 'none' {
   if (text === 'none') return text
-  if (text === 'auto') throw new MqError('invalid_request', 'consumer groups are not available yet: write none')
+  if (text === 'auto')
+    throw new MqError('invalid_request', 'consumer groups are not available yet: write none')
   const near = nearest(text, ['none', 'auto'])
   throw new MqError('invalid_request', near === undefined ? 'write none' : `did you mean ${near}?`)
 }

@@ -57,7 +57,10 @@ async function dev(invocation: Invocation, flags: DevFlags): Promise<void> {
   await drain(started.roles, { invocation, log })
 }
 
-async function startAll(invocation: Invocation, { data, portBase, brokers }: DevFlags): Promise<Started> {
+async function startAll(
+  invocation: Invocation,
+  { data, portBase, brokers }: DevFlags,
+): Promise<Started> {
   const log = invocation.log('warn')
   const roles: Role[] = []
   try {
@@ -86,7 +89,11 @@ async function startAll(invocation: Invocation, { data, portBase, brokers }: Dev
   }
 }
 
-async function announce({ output }: Invocation, flags: DevFlags, { coordinator, brokers }: Started): Promise<void> {
+async function announce(
+  { output }: Invocation,
+  flags: DevFlags,
+  { coordinator, brokers }: Started,
+): Promise<void> {
   const server = flags.portBase === defaultPortBase ? '' : ` --server localhost:${flags.portBase}`
   const topic = flags.demo === true ? 'demo' : 'orders'
   const tries =

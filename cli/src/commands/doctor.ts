@@ -13,7 +13,12 @@ export function addDoctorCommand(program: Command, act: Act): void {
     .description('check this machine and, where it runs, the cluster')
     .option('--data <folder>', 'the data directory whose disk is measured', './data')
     .option('--port-base <port>', 'the ports of popmq dev', asOption(wholeNumber(1, 65_435)), 7700)
-    .option('--syncs <n>', 'how many writes are synced to measure the disk', asOption(wholeNumber(1, 10_000)), 100)
+    .option(
+      '--syncs <n>',
+      'how many writes are synced to measure the disk',
+      asOption(wholeNumber(1, 10_000)),
+      100,
+    )
     .action(act(doctor))
 }
 
@@ -24,7 +29,10 @@ interface DoctorFlags {
 }
 
 /** Prints a line per check; ends with 1 when one is not well. */
-async function doctor(invocation: Invocation, { data, portBase, syncs }: DoctorFlags): Promise<void> {
+async function doctor(
+  invocation: Invocation,
+  { data, portBase, syncs }: DoctorFlags,
+): Promise<void> {
   const { clock } = invocation
   const checks: (() => Promise<readonly Finding[]>)[] = [
     async () => [nodeCheck(process.versions.node), fileLimitCheck(), threadPoolCheck()],

@@ -17,7 +17,12 @@ export function addMessageCommands(program: Command, act: Act): void {
 }
 
 // oxlint-disable-next-line max-params -- commander gives arguments in a row
-async function messageAt(invocation: Invocation, topic: string, partition: number, offset: number): Promise<void> {
+async function messageAt(
+  invocation: Invocation,
+  topic: string,
+  partition: number,
+  offset: number,
+): Promise<void> {
   const { output, signal } = invocation
   const client = await invocation.connect()
   const message = await client.admin().messageAt({ topic, partition, offset }, { signal })

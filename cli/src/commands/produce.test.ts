@@ -17,11 +17,18 @@ void test('each line of a file is a message, with key, tag, dedup id and headers
   const client = new FakeClient()
   const lines = '{"author":"ann","kind":"push","n":1}\n\n{"author":7,"n":2}\n"text"\n'
   const files = { 'commits.ndjson': lines }
-  const flags = '--file commits.ndjson --tag kind --header source=test --header a=b=c --partition 4 --json'
+  const flags =
+    '--file commits.ndjson --tag kind --header source=test --header a=b=c --partition 4 --json'
   const { exitCode, stdout } = await transcript(`produce commits ${flags}`, { client, files })
   const headers = { source: 'test', a: 'b=c' }
   assert.deepEqual(client.sent, [
-    { topic: 'commits', value: { author: 'ann', kind: 'push', n: 1 }, partition: 4, headers, tag: 'push' },
+    {
+      topic: 'commits',
+      value: { author: 'ann', kind: 'push', n: 1 },
+      partition: 4,
+      headers,
+      tag: 'push',
+    },
     { topic: 'commits', value: { author: 7, n: 2 }, partition: 4, headers },
     { topic: 'commits', value: 'text', partition: 4, headers },
   ])
@@ -29,24 +36,35 @@ void test('each line of a file is a message, with key, tag, dedup id and headers
   assert.equal(exitCode, 0)
 
   const keyed = new FakeClient()
-  await transcript('produce commits --file commits.ndjson --key n --dedup n', { client: keyed, files })
-  assert.deepEqual(keyed.sent.map(({ key, dedupId }) => [key, dedupId]), [
-    ['1', '1'],
-    ['2', '2'],
-  ])
+  await transcript('produce commits --file commits.ndjson --key n --dedup n', {
+    client: keyed,
+    files,
+  })
+  assert.deepEqual(
+    keyed.sent.map(({ key, dedupId }) => [key, dedupId]),
+    [
+      ['1', '1'],
+      ['2', '2'],
+    ],
+  )
 })
 
 void test('stdin is read with --file -', async () => {
   const client = new FakeClient()
   await transcript('produce orders --file -', { client, files: { '-': '1\n2\n' } })
-  assert.deepEqual(client.sent.map(({ value }) => value), [1, 2])
+  assert.deepEqual(
+    client.sent.map(({ value }) => value),
+    [1, 2],
+  )
 })
 
 void test('the flags of delivery reach the producer', async () => {
   const client = new FakeClient()
   await transcript('produce t 1 --acks 0 --batch 50 --deliver-within 5m', { client })
   await transcript('produce t 1', { client })
-  const producers = client.asked.filter(({ what }) => what === 'producer').map(({ given }) => given[0])
+  const producers = client.asked
+    .filter(({ what }) => what === 'producer')
+    .map(({ given }) => given[0])
   assert.deepEqual(producers, [
     { acks: 'disk', batchMessages: 50, deliverWithinMs: 300_000 },
     { deliverWithinMs: 120_000 },
@@ -56,8 +74,14 @@ void test('the flags of delivery reach the producer', async () => {
 void test('a malformed line is named; those before it are sent and counted, none behind it', async () => {
   const client = new FakeClient()
   const files = { f: '{"k":"a"}\n{"k":"b"}\n{oops\n{"k":"d"}\n' }
-  const { exitCode, stdout, stderr } = await transcript('produce t --file f --json', { client, files })
-  assert.deepEqual(client.sent.map(({ value }) => value), [{ k: 'a' }, { k: 'b' }])
+  const { exitCode, stdout, stderr } = await transcript('produce t --file f --json', {
+    client,
+    files,
+  })
+  assert.deepEqual(
+    client.sent.map(({ value }) => value),
+    [{ k: 'a' }, { k: 'b' }],
+  )
   assert.equal(stdout, '{"sent":2,"acked":2,"failed":0,"seconds":0}\n')
   assert.match(stderr, /^error invalid_request: line 3 is not JSON: .*\n$/)
   assert.equal(exitCode, 1)
@@ -75,7 +99,10 @@ void test('a message that fails is counted, the others go on, and the command en
   const onSend = ({ value }: { value: unknown }) =>
     value === 2 ? new MqError('message_too_large', 'the message is too large') : undefined
   const client = new FakeClient({ onSend })
-  const { exitCode, stdout, stderr } = await transcript('produce t --file - --json', { client, files: { '-': '1\n2\n3' } })
+  const { exitCode, stdout, stderr } = await transcript('produce t --file - --json', {
+    client,
+    files: { '-': '1\n2\n3' },
+  })
   assert.equal(stdout, '{"sent":3,"acked":2,"failed":1,"seconds":0}\n')
   assert.match(stderr, /^error message_too_large: the message is too large \(/)
   assert.equal(exitCode, 1)
@@ -85,7 +112,10 @@ void test('what would fail for every message stops the sending', async () => {
   const onSend = () => new MqError('topic_not_found', 'topic "t" does not exist')
   const client = new FakeClient({ onSend })
   const lines = Array.from({ length: 100_000 }, (_, index) => index).join('\n')
-  const { exitCode, stdout } = await transcript('produce t --file - --json --batch 10', { client, files: { '-': lines } })
+  const { exitCode, stdout } = await transcript('produce t --file - --json --batch 10', {
+    client,
+    files: { '-': lines },
+  })
   const { sent } = JSON.parse(stdout) as { sent: number }
   assert.ok(sent < 1_000, `${sent} were tried`)
   assert.equal(exitCode, 1)

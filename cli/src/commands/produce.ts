@@ -25,14 +25,28 @@ export function addProduceCommand(program: Command, act: Act): void {
     .option('--file <file>', 'a file of JSON lines, or - for stdin')
     .option('--key <field>', 'the field whose value is the key; a line without it is refused')
     .option('--tag <field>', 'the field whose value is the tag')
-    .option('--dedup <field>', 'the field whose value is the dedup id; a line without it is refused')
+    .option(
+      '--dedup <field>',
+      'the field whose value is the dedup id; a line without it is refused',
+    )
     .option('--header <name=value>', 'a header of every message; may be given again', collect)
     .option('--partition <n>', 'send to this partition', asOption(wholeNumber(0, lastPartition)))
-    .option('--acks <level>', `${ackLevels.join(', ')} (default: the strongest there is)`, asOption(parseAcks))
+    .option(
+      '--acks <level>',
+      `${ackLevels.join(', ')} (default: the strongest there is)`,
+      asOption(parseAcks),
+    )
     .option('--rate <n/s>', 'at most so many messages', asOption(parseRate))
-    .option('--batch <n>', 'at most so many messages in a request', asOption(wholeNumber(1, limits.messagesPerRun)))
+    .option(
+      '--batch <n>',
+      'at most so many messages in a request',
+      asOption(wholeNumber(1, limits.messagesPerRun)),
+    )
     .addOption(
-      new Option('--deliver-within <time>', 'how long the delivery of a message is tried, up to 15m')
+      new Option(
+        '--deliver-within <time>',
+        'how long the delivery of a message is tried, up to 15m',
+      )
         .argParser(asOption(durationBetween(1, limits.deliverWithinMs)))
         .default(120_000, '2m'),
     )
@@ -64,7 +78,9 @@ async function produce(
   flags: ProduceFlags,
 ): Promise<void> {
   if ((json === undefined) === (flags.file === undefined)) {
-    throw wrongUsage(`give either one message or --file: ${json === undefined ? 'there is neither' : 'there are both'}`)
+    throw wrongUsage(
+      `give either one message or --file: ${json === undefined ? 'there is neither' : 'there are both'}`,
+    )
   }
   const { output, clock, signal } = invocation
   const options = lineOptions(topic, flags)
@@ -92,8 +108,12 @@ async function produce(
   }
   const seconds = Math.round(clock.monotonic() - startedMs) / 1_000
   const counts = { ...sending.counts, seconds }
-  if (json !== undefined && sending.lastReceipt !== undefined) await printReceipt(invocation, sending.lastReceipt)
-  await output.object(counts, () => `sent ${counts.sent}, acked ${counts.acked}, failed ${counts.failed} in ${seconds} s`)
+  if (json !== undefined && sending.lastReceipt !== undefined)
+    await printReceipt(invocation, sending.lastReceipt)
+  await output.object(
+    counts,
+    () => `sent ${counts.sent}, acked ${counts.acked}, failed ${counts.failed} in ${seconds} s`,
+  )
   const failure = sending.firstError ?? problem
   if (failure !== undefined) throw failure
 }
@@ -112,10 +132,18 @@ async function openSource(
 ): Promise<Source> {
   if (file === undefined) {
     const lines = [{ number: 1, text: json ?? '' }]
-    return { batches: oneBatch({ lines, bytesRead: 0 }), totalBytes: undefined, where: () => 'the message' }
+    return {
+      batches: oneBatch({ lines, bytesRead: 0 }),
+      totalBytes: undefined,
+      where: () => 'the message',
+    }
   }
   const { chunks, totalBytes } = await surroundings.openInput(file)
-  return { batches: readLines(chunks, mostLineBytes), totalBytes, where: (number) => `line ${number}` }
+  return {
+    batches: readLines(chunks, mostLineBytes),
+    totalBytes,
+    where: (number) => `line ${number}`,
+  }
 }
 
 // oxlint-disable-next-line typescript/require-await -- a source is asynchronous, this one happens to be there
@@ -138,7 +166,11 @@ async function sendLines({ batches, totalBytes, where }: Source, given: SendLine
   const pace = new Pace(clock, flags.rate ?? Number.POSITIVE_INFINITY)
   const most = Math.min(flags.batch ?? defaultBatch, pace.sliceCount)
   for await (const { lines, bytesRead } of untilAborted(batches, signal)) {
-    for (let start = 0; start < lines.length && !sending.isHopeless && !signal.aborted; start += most) {
+    for (
+      let start = 0;
+      start < lines.length && !sending.isHopeless && !signal.aborted;
+      start += most
+    ) {
       const slice = lines.slice(start, start + most)
       const { messages, problem } = readMessages(slice, where, options)
       await pace.take(messages.length, signal)
@@ -150,7 +182,11 @@ async function sendLines({ batches, totalBytes, where }: Source, given: SendLine
     if (sending.isHopeless) return
     if (signal.aborted) break
   }
-  if (signal.aborted) throw new MqError('aborted', `stopped before the input ended, after ${sending.counts.sent} messages`)
+  if (signal.aborted)
+    throw new MqError(
+      'aborted',
+      `stopped before the input ended, after ${sending.counts.sent} messages`,
+    )
 }
 
 /** The messages of `lines` up to the first that is none, and what is wrong with that one. */
@@ -182,7 +218,10 @@ async function printReceipt({ output }: Invocation, receipt: Receipt): Promise<v
   await output.object(line, () => `${topic}-${partition}@${offset} ${id} (acks ${acks}${again})`)
 }
 
-function lineOptions(topic: string, { key, tag, dedup, header, partition }: ProduceFlags): LineMessageOptions {
+function lineOptions(
+  topic: string,
+  { key, tag, dedup, header, partition }: ProduceFlags,
+): LineMessageOptions {
   return {
     topic,
     ...(key === undefined ? {} : { key }),

@@ -25,7 +25,10 @@ function topic(name: string, count: number): TopicDescription {
 
 void test('topic create sends partitions and keys, and tells what was made', async () => {
   const client = new FakeClient({ admin: { createTopic: async (name) => topic(name, 2) } })
-  const { exitCode, stdout, stderr } = await transcript('topic create orders retention=72h --partitions 2', { client })
+  const { exitCode, stdout, stderr } = await transcript(
+    'topic create orders retention=72h --partitions 2',
+    { client },
+  )
   assert.deepEqual(client.asked, [
     { what: 'createTopic', given: ['orders', { partitions: 2, config: { retention: '72h' } }] },
   ])
@@ -34,7 +37,9 @@ void test('topic create sends partitions and keys, and tells what was made', asy
 })
 
 void test('topic list is a table, and one object a line with --json', async () => {
-  const client = new FakeClient({ admin: { listTopics: async () => [topic('a', 1), topic('orders', 8)] } })
+  const client = new FakeClient({
+    admin: { listTopics: async () => [topic('a', 1), topic('orders', 8)] },
+  })
   const { stdout } = await transcript('topic list', { client })
   assert.equal(
     stdout,
@@ -46,20 +51,34 @@ void test('topic list is a table, and one object a line with --json', async () =
     ].join('\n'),
   )
   const json = await transcript('topic list --json', { client })
-  const lines = json.stdout.trimEnd().split('\n').map((line): unknown => JSON.parse(line))
-  assert.deepEqual(lines[0], { name: 'a', id: 7, partitions: 1, policy, createdAt: Date.UTC(2026, 0, 1) })
+  const lines = json.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line))
+  assert.deepEqual(lines[0], {
+    name: 'a',
+    id: 7,
+    partitions: 1,
+    policy,
+    createdAt: Date.UTC(2026, 0, 1),
+  })
   assert.equal(lines.length, 2)
 })
 
 void test('topic list of nothing says so, and nothing at all with --json', async () => {
   const client = new FakeClient({ admin: { listTopics: async () => [] } })
-  assert.equal((await transcript('topic list', { client })).stdout, 'no topics yet: popmq topic create NAME\n')
+  assert.equal(
+    (await transcript('topic list', { client })).stdout,
+    'no topics yet: popmq topic create NAME\n',
+  )
   assert.equal((await transcript('topic list --json', { client })).stdout, '')
 })
 
 void test('topic describe shows bounds and leaders, and where there is none', async () => {
   const offsets = async () => [{ partition: 0, low: 10, high: 25, offset: undefined }]
-  const client = new FakeClient({ admin: { describeTopic: async (name) => topic(name, 2), offsets } })
+  const client = new FakeClient({
+    admin: { describeTopic: async (name) => topic(name, 2), offsets },
+  })
   const { stdout } = await transcript('topic describe orders', { client })
   assert.equal(
     stdout,
@@ -96,7 +115,10 @@ void test('a delete asks on a terminal, and no is no', async () => {
     const { exitCode, stdout } = await transcript('topic delete orders', { client, ...answer })
     assert.deepEqual([exitCode, stdout], [0, 'deleted orders\n'])
   }
-  assert.equal((await transcript('topic delete orders --yes', { client, answer: false })).exitCode, 0)
+  assert.equal(
+    (await transcript('topic delete orders --yes', { client, answer: false })).exitCode,
+    0,
+  )
 })
 
 void test('purge takes an offset or a time', async () => {
@@ -105,10 +127,10 @@ void test('purge takes an offset or a time', async () => {
   const { stdout } = await transcript('topic purge orders --before 5 --json', { client })
   assert.equal(stdout, '{"partition":0,"low":5,"high":9}\n')
   await transcript('topic purge orders --before -1h --partition 2', { client })
-  assert.deepEqual(client.asked.map(({ given }) => given[1]), [
-    { before: 5 },
-    { before: new Date(Date.UTC(2025, 11, 31, 23)), partition: 2 },
-  ])
+  assert.deepEqual(
+    client.asked.map(({ given }) => given[1]),
+    [{ before: 5 }, { before: new Date(Date.UTC(2025, 11, 31, 23)), partition: 2 }],
+  )
 })
 
 void test('topic set wants something to change', async () => {

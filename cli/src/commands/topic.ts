@@ -28,7 +28,11 @@ export function addTopicCommands(program: Command, act: Act): void {
     .addOption(partitions())
     .action(act(createTopic))
   topic.command('list').description('name all topics').action(act(listTopics))
-  topic.command('describe').description('one topic and its partitions').argument('<topic>').action(act(describeTopic))
+  topic
+    .command('describe')
+    .description('one topic and its partitions')
+    .argument('<topic>')
+    .action(act(describeTopic))
   topic
     .command('set')
     .description('change keys, or add partitions')
@@ -41,7 +45,11 @@ export function addTopicCommands(program: Command, act: Act): void {
     .description('make messages unreadable for good and give their disk space back')
     .argument('<topic>')
     .option('--before <offset|time>', 'only those below this offset, or appended before this time')
-    .option('--partition <n>', 'only this partition', asOption(wholeNumber(0, limits.partitionsPerTopic - 1)))
+    .option(
+      '--partition <n>',
+      'only this partition',
+      asOption(wholeNumber(0, limits.partitionsPerTopic - 1)),
+    )
     .option(...yes)
     .action(act(purgeTopic))
   topic
@@ -57,7 +65,12 @@ interface TopicFlags {
 }
 
 // oxlint-disable-next-line max-params -- commander gives arguments and flags in a row
-async function createTopic(invocation: Invocation, name: string, words: string[], flags: TopicFlags): Promise<void> {
+async function createTopic(
+  invocation: Invocation,
+  name: string,
+  words: string[],
+  flags: TopicFlags,
+): Promise<void> {
   const config = readConfig(words)
   const { signal } = invocation
   const client = await invocation.connect()
@@ -66,7 +79,12 @@ async function createTopic(invocation: Invocation, name: string, words: string[]
 }
 
 // oxlint-disable-next-line max-params -- commander gives arguments and flags in a row
-async function setTopic(invocation: Invocation, name: string, words: string[], flags: TopicFlags): Promise<void> {
+async function setTopic(
+  invocation: Invocation,
+  name: string,
+  words: string[],
+  flags: TopicFlags,
+): Promise<void> {
   const config = readConfig(words)
   if (words.length === 0 && flags.partitions === undefined) {
     throw wrongUsage('nothing to change: give key=value or --partitions')
@@ -97,7 +115,9 @@ async function describeTopic(invocation: Invocation, name: string): Promise<void
   const { output, signal } = invocation
   const admin = (await invocation.connect()).admin()
   const topic = await admin.describeTopic(name, { signal })
-  const bounds = new Map((await admin.offsets(name, { signal })).map((offsets) => [offsets.partition, offsets]))
+  const bounds = new Map(
+    (await admin.offsets(name, { signal })).map((offsets) => [offsets.partition, offsets]),
+  )
   const partitions = topic.partitions.map(({ partition, set, leader, address }) => {
     const { low, high } = bounds.get(partition) ?? { low: undefined, high: undefined }
     return { partition, set, leader, address, low, high }
@@ -132,7 +152,10 @@ interface PurgeFlags {
 
 async function purgeTopic(invocation: Invocation, name: string, flags: PurgeFlags): Promise<void> {
   const { before: limit, partition } = flags
-  const before = limit === undefined ? undefined : asUsage(() => parseOffsetOrMoment(limit, invocation.clock.now()))
+  const before =
+    limit === undefined
+      ? undefined
+      : asUsage(() => parseOffsetOrMoment(limit, invocation.clock.now()))
   const what = limit === undefined ? 'all messages' : `the messages before ${limit}`
   await invocation.confirm(`Make ${what} of topic ${name} unreadable for good?`, flags)
   const client = await invocation.connect()
@@ -148,7 +171,11 @@ async function purgeTopic(invocation: Invocation, name: string, flags: PurgeFlag
   })
 }
 
-async function deleteTopic(invocation: Invocation, name: string, flags: { yes?: boolean }): Promise<void> {
+async function deleteTopic(
+  invocation: Invocation,
+  name: string,
+  flags: { yes?: boolean },
+): Promise<void> {
   await invocation.confirm(`Delete topic ${name} and its messages for good?`, flags)
   const client = await invocation.connect()
   await client.admin().deleteTopic(name, { signal: invocation.signal })

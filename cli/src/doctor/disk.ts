@@ -15,13 +15,24 @@ const wantedFreeBytes = 4 * 2 ** 30
 const slowSyncMs = 50
 
 /** The disk of the data directory, or of the nearest folder above it while it does not exist. */
-export async function diskChecks({ folder, syncs, clock }: DiskOptions): Promise<readonly Finding[]> {
+export async function diskChecks({
+  folder,
+  syncs,
+  clock,
+}: DiskOptions): Promise<readonly Finding[]> {
   const place = await nearestFolder(path.resolve(folder))
   try {
     return [await freeCheck(place), await syncCheck({ folder: place, syncs, clock })]
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error)
-    return [{ check: 'disk', ok: false, what, mend: 'name a folder that this user may write with --data' }]
+    return [
+      {
+        check: 'disk',
+        ok: false,
+        what,
+        mend: 'name a folder that this user may write with --data',
+      },
+    ]
   }
 }
 
@@ -41,7 +52,12 @@ async function syncCheck({ folder, syncs, clock }: DiskOptions): Promise<Finding
   const p99 = percentile(times, 0.99)
   const what = `${syncs} × write 4 KiB and fdatasync: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
   if (p50 < slowSyncMs) return { check, ok: true, what }
-  return { check, ok: false, what, mend: 'put the data directory on a faster disk: each acknowledged batch waits so long' }
+  return {
+    check,
+    ok: false,
+    what,
+    mend: 'put the data directory on a faster disk: each acknowledged batch waits so long',
+  }
 }
 
 /** @returns ms of each write and fdatasync of 4 KiB, one behind the other */

@@ -14,16 +14,25 @@ test.after(() => rmSync(folder, { recursive: true }))
 
 void test('Node.js before 20.19 is not enough', () => {
   const versions = ['18.20.0', '20.18.3', '20.19.0', '22.0.0']
-  assert.deepEqual(versions.map((version) => nodeCheck(version).ok), [false, false, true, true])
+  assert.deepEqual(
+    versions.map((version) => nodeCheck(version).ok),
+    [false, false, true, true],
+  )
 })
 
 void test('few open files are a fault, an unknown limit is not', () => {
   const limits = path.join(folder, 'limits')
   const check = (soft: string) => {
-    writeFileSync(limits, `Limit  Soft Limit  Hard Limit  Units\nMax open files            ${soft}   4096  files\n`)
+    writeFileSync(
+      limits,
+      `Limit  Soft Limit  Hard Limit  Units\nMax open files            ${soft}   4096  files\n`,
+    )
     return fileLimitCheck(limits)
   }
-  assert.deepEqual(['1024', '20000', 'unlimited'].map((soft) => check(soft).ok), [false, true, true])
+  assert.deepEqual(
+    ['1024', '20000', 'unlimited'].map((soft) => check(soft).ok),
+    [false, true, true],
+  )
   assert.match(check('1024').mend ?? '', /ulimit -n 4096/)
   assert.deepEqual(fileLimitCheck(path.join(folder, 'none')), {
     check: 'open files',
@@ -33,7 +42,10 @@ void test('few open files are a fault, an unknown limit is not', () => {
 })
 
 void test('a pool of fewer threads than Node.js has is a fault', () => {
-  assert.deepEqual(['2', '4', '16'].map((asked) => threadPoolCheck(asked).ok), [false, true, true])
+  assert.deepEqual(
+    ['2', '4', '16'].map((asked) => threadPoolCheck(asked).ok),
+    [false, true, true],
+  )
   assert.match(threadPoolCheck(undefined).what, /not set/)
 })
 
@@ -62,14 +74,20 @@ void test('the disk is measured where the data directory will be, and nothing is
   const options = { folder: path.join(folder, 'not', 'yet'), syncs: 3, clock: systemClock }
   const before = readdirSync(folder)
   const findings = await diskChecks(options)
-  assert.deepEqual(findings.map(({ check }) => check), ['disk free', 'fsync'])
+  assert.deepEqual(
+    findings.map(({ check }) => check),
+    ['disk free', 'fsync'],
+  )
   assert.match(findings[1]?.what ?? '', /^3 × write 4 KiB and fdatasync: p50 \d+\.\d\d ms, p99 /)
   assert.deepEqual(readdirSync(folder), before)
 })
 
 void test('a percentile is the nearest rank', () => {
   const sorted = Array.from({ length: 100 }, (_, index) => index + 1)
-  assert.deepEqual([percentile(sorted, 0.5), percentile(sorted, 0.99), percentile([7], 0.99)], [50, 99, 7])
+  assert.deepEqual(
+    [percentile(sorted, 0.5), percentile(sorted, 0.99), percentile([7], 0.99)],
+    [50, 99, 7],
+  )
 })
 
 void test('a port that another program uses is a fault', async () => {

@@ -9,7 +9,9 @@ export function nodeCheck(version: string): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const ok = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1])
   const what = `Node.js ${version}, ${leastNode.join('.')} or later is needed`
-  return ok ? { check: 'node', ok, what } : { check: 'node', ok, what, mend: 'install a newer Node.js' }
+  return ok
+    ? { check: 'node', ok, what }
+    : { check: 'node', ok, what, mend: 'install a newer Node.js' }
 }
 
 const wantedFiles = 4_096
@@ -21,7 +23,12 @@ export function fileLimitCheck(limitsFile = '/proc/self/limits'): Finding {
   if (soft === undefined) return { check, ok: true, what: 'the limit is unknown on this system' }
   const what = `this process may open ${soft === Number.POSITIVE_INFINITY ? 'any number of' : soft} files`
   if (soft >= wantedFiles) return { check, ok: true, what }
-  return { check, ok: false, what, mend: `raise it to ${wantedFiles} or more: ulimit -n ${wantedFiles}` }
+  return {
+    check,
+    ok: false,
+    what,
+    mend: `raise it to ${wantedFiles} or more: ulimit -n ${wantedFiles}`,
+  }
 }
 
 function readSoftLimit(limitsFile: string): number | undefined {
@@ -60,8 +67,10 @@ export async function clockCheck(clock: Clock): Promise<Finding> {
   await sleep(clock, measureMs)
   const driftMs = Math.round(clock.now() - wallMs - (clock.monotonic() - monotonicMs))
   const what = `wall clock ${new Date(clock.now()).toISOString()}, drift ${driftMs} ms in ${measureMs} ms`
-  if (Math.abs(driftMs) > mostDriftMs) return { check, ok: false, what, mend: 'look at the time synchronisation of this machine' }
-  if (wallMs < earliestMs) return { check, ok: false, what, mend: 'set the clock: it is in the past' }
+  if (Math.abs(driftMs) > mostDriftMs)
+    return { check, ok: false, what, mend: 'look at the time synchronisation of this machine' }
+  if (wallMs < earliestMs)
+    return { check, ok: false, what, mend: 'set the clock: it is in the past' }
   return { check, ok: true, what }
 }
 

@@ -14,7 +14,8 @@ async function portCheck(port: number, clock: Clock): Promise<Finding> {
   const code = await tryPort(port)
   if (code === undefined) return { check, ok: true, what: 'free' }
   const mend = 'stop the program that listens there, or choose other ports with --port-base'
-  if (code !== 'EADDRINUSE') return { check, ok: false, what: `cannot be listened on: ${code}`, mend }
+  if (code !== 'EADDRINUSE')
+    return { check, ok: false, what: `cannot be listened on: ${code}`, mend }
   try {
     return { check, ok: true, what: `in use by a PopMQ ${await greet(`127.0.0.1:${port}`, clock)}` }
   } catch (error) {
@@ -28,6 +29,8 @@ function tryPort(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer()
     server.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(undefined)))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () =>
+      server.close(() => resolve(undefined)),
+    )
   })
 }

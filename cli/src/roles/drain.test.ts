@@ -6,7 +6,11 @@ import { isMqError, MqError } from '@popmq/protocol'
 import { drain } from './drain.ts'
 import type { Role } from './role.ts'
 
-function fakeRole(name: string, closed: string[], close: () => Promise<void> = async () => undefined) {
+function fakeRole(
+  name: string,
+  closed: string[],
+  close: () => Promise<void> = async () => undefined,
+) {
   const failed = deferred<MqError>()
   const role: Role = {
     address: `${name}:1`,
@@ -21,7 +25,11 @@ function fakeRole(name: string, closed: string[], close: () => Promise<void> = a
 
 function given(clock = new Scheduler()) {
   const controller = new AbortController()
-  return { clock, controller, options: { invocation: { clock, signal: controller.signal }, log: silentLog } }
+  return {
+    clock,
+    controller,
+    options: { invocation: { clock, signal: controller.signal }, log: silentLog },
+  }
 }
 
 void test('roles serve until the process is asked to stop, and close in reverse order', async () => {

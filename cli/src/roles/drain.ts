@@ -12,7 +12,10 @@ const drainMs = 20_000
  */
 export async function drain(
   roles: readonly Role[],
-  { invocation: { clock, signal }, log }: { invocation: Pick<Invocation, 'clock' | 'signal'>; log: Log },
+  {
+    invocation: { clock, signal },
+    log,
+  }: { invocation: Pick<Invocation, 'clock' | 'signal'>; log: Log },
 ): Promise<void> {
   const failure = await Promise.race([stopped(signal), ...roles.map((role) => role.failed)])
   log.info('draining', { roles: roles.length, failed: failure?.name })
@@ -23,11 +26,16 @@ export async function drain(
   if (failure !== undefined) throw failure
   if (end.kind === 'failed') throw end.error
   if (end.kind === 'late') {
-    throw new MqError('timed_out', `closing took longer than ${drainMs} ms: the next start recovers as after a crash`)
+    throw new MqError(
+      'timed_out',
+      `closing took longer than ${drainMs} ms: the next start recovers as after a crash`,
+    )
   }
 }
 
-type CloseEnd = { readonly kind: 'closed' | 'late' } | { readonly kind: 'failed'; readonly error: Error }
+type CloseEnd =
+  | { readonly kind: 'closed' | 'late' }
+  | { readonly kind: 'failed'; readonly error: Error }
 
 async function close(roles: readonly Role[]): Promise<CloseEnd> {
   try {

@@ -12,7 +12,14 @@ export interface BrokerStart {
 }
 
 /** Starts a broker in this process. It is loaded when it is needed: other commands start without it. */
-export async function startBroker({ id, coordinators, data, listen, advertise, log }: BrokerStart): Promise<Role> {
+export async function startBroker({
+  id,
+  coordinators,
+  data,
+  listen,
+  advertise,
+  log,
+}: BrokerStart): Promise<Role> {
   const { brokerProcess } = await import('@popmq/broker')
   const advertised = advertise === undefined ? {} : { advertise }
   return brokerProcess({ id, coordinators, data, listen, log, ...advertised })

@@ -1,4 +1,12 @@
-import type { Admin, Client, Message, OutgoingMessage, Producer, PullConsumer, SendResult } from '@popmq/client'
+import type {
+  Admin,
+  Client,
+  Message,
+  OutgoingMessage,
+  Producer,
+  PullConsumer,
+  SendResult,
+} from '@popmq/client'
 import { assert } from '@popmq/kit'
 import { MqError } from '@popmq/protocol'
 

@@ -35,7 +35,10 @@ const standing: Clock = {
 }
 
 /** Runs a command line in a made-up world. */
-export async function transcript(line: string | readonly string[], options: FakeOptions = {}): Promise<Transcript> {
+export async function transcript(
+  line: string | readonly string[],
+  options: FakeOptions = {},
+): Promise<Transcript> {
   const written = { stdout: '', stderr: '' }
   const sink = (name: 'stdout' | 'stderr') => ({
     isTerminal: false,

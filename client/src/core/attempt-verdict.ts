@@ -1,4 +1,9 @@
-import { MqError } from '@popmq/protocol'
+import { MqError, type RunResult } from '@popmq/protocol'
+
+/** What one attempt to deliver a run brought. */
+export type AttemptOutcome =
+  | { readonly kind: 'acked'; readonly result: RunResult }
+  | { readonly kind: 'failed'; readonly error: MqError }
 
 /**
  * What an error says of the attempt it ended:

@@ -1,7 +1,7 @@
 import { Backoff, type Random } from '@popmq/kit'
 import { type Checksum, type MqError, partitionNumber, type PreparedMessage } from '@popmq/protocol'
 import { producerId, type ProducerId, type RunResult, type TopicInfo } from '@popmq/protocol'
-import { concernsRoute } from './attempt-verdict.ts'
+import { type AttemptOutcome, concernsRoute } from './attempt-verdict.ts'
 import { LaneBoard, type LaneBoardOptions, undelivered } from './lane-board.ts'
 import type { Lane, LaneTopic } from './lane.ts'
 import type { Outlet } from './outlet.ts'
@@ -9,7 +9,7 @@ import { Partitioner } from './partitioner.ts'
 import { placeRun, placeUnanswered, type TopicPartition } from './placed-run.ts'
 import type { BatchedMessage, ProduceRequest } from './produce-request.ts'
 import type { RouteTable } from './route-table.ts'
-import { type AttemptOutcome, RunSequence } from './run-sequence.ts'
+import { RunSequence } from './run-sequence.ts'
 import { Run, smallestRunBytes } from './run.ts'
 
 export interface BatcherOptions extends LaneBoardOptions {

@@ -1,6 +1,7 @@
 import { assert, type Backoff } from '@popmq/kit'
 import { type Checksum, MqError, type ProducerId, type RunResult } from '@popmq/protocol'
-import { attemptVerdict, outcomeUnknown } from './attempt-verdict.ts'
+import { type AttemptOutcome, attemptVerdict, outcomeUnknown } from './attempt-verdict.ts'
+import type { NumberedRun } from './numbered-run.ts'
 import type { Run } from './run.ts'
 
 /**
@@ -12,11 +13,6 @@ export const runsInFlight = 5
 export const sequenceEnd = 2 ** 31
 export const lastProducerEpoch = 0xffff
 
-/** What one attempt to deliver a run brought. */
-export type AttemptOutcome =
-  | { readonly kind: 'acked'; readonly result: RunResult }
-  | { readonly kind: 'failed'; readonly error: MqError }
-
 export interface RunSequenceDeps {
   readonly crc32: Checksum
   readonly backoff: Backoff
@@ -24,21 +20,6 @@ export interface RunSequenceDeps {
   readonly settled: (run: Run, error: MqError | undefined) => void
   /** Tells the records of a run where they lie. */
   readonly place: (run: Run, result: RunResult) => void
-}
-
-/** A run that has a number and is not settled. */
-interface NumberedRun {
-  readonly run: Run
-  /** How many runs were numbered before it. */
-  readonly ordinal: number
-  state: 'ready' | 'sent'
-  /** An attempt ended without an answer: it may have been carried out, or may still be. */
-  isFloating: boolean
-  /** It was not stored and cannot be under this number, for one before it was not and will not be. */
-  isCut: boolean
-  /** The attempt under way was sent when every run before it was settled. */
-  wasHead: boolean
-  attempts: number
 }
 
 /**

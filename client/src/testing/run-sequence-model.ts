@@ -2,8 +2,9 @@ import { crc32 } from 'node:zlib'
 import { Backoff } from '@popmq/kit'
 import { SeededRandom } from '@popmq/kit/testing'
 import { MqError, partitionNumber, prepareMessage, producerId, topicId } from '@popmq/protocol'
+import type { AttemptOutcome } from '../core/attempt-verdict.ts'
 import { Run, type RunNumber } from '../core/run.ts'
-import { type AttemptOutcome, RunSequence } from '../core/run-sequence.ts'
+import { RunSequence } from '../core/run-sequence.ts'
 
 /** A request as it travels: what the run was when it was taken. */
 interface Attempt {

@@ -4,7 +4,7 @@ import { limits, MqError, quoted, type TopicPolicy } from '@popmq/protocol'
 /**
  * The keys that users write, and what they become in a topic's policy.
  *    retention        how long messages are kept: 200ms, 5s, 2m, 72h, 14d; 0: for ever   default 72h
- *    maxBytes         what a partition keeps: 8388608, 64KiB, 8MiB, 1GiB, 1TiB; 0: any    default 0
+ *    maxBytes         what the topic keeps:   8388608, 64KiB, 8MiB, 1GiB, 1TiB; 0: any    default 0
  *    maxMessageBytes  the longest message, 1 to 64MiB                                     default 8MiB
  *    dedupWindow      how long a dedup id is remembered, 0 to 24h                         default 2m
  *    replicas         copies of the log; 1 until there is replication                     default 1

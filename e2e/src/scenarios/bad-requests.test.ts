@@ -119,7 +119,7 @@ const badNames = [
 
 scenario('names that could deceive a shell, a path or a reader are refused', async (scene) => {
   const cluster = await Cluster.start(scene)
-  const results = await Promise.all(badNames.map((name) => cluster.popmq('topic', 'create', '--', name)))
+  const results = await Promise.all(badNames.map((name) => cluster.popmq('topic', 'create', name)))
   for (const result of results) assertError(result, 'invalid_name')
   const client = await cluster.connect()
   for (const name of [...badNames, 'nul\u0000', '\ud800']) {

@@ -6,7 +6,7 @@ import { repository } from '../harness/popmq.ts'
 import { freePorts } from '../harness/port.ts'
 import { type Ended, Program } from '../harness/program.ts'
 import { scenario } from '../harness/scenario.ts'
-import { until } from '../harness/waiting.ts'
+import { until, within } from '../harness/waiting.ts'
 
 async function done(command: string, args: readonly string[], cwd: string): Promise<Ended> {
   const ended = await new Program(command, args, { cwd }).ended
@@ -50,6 +50,8 @@ scenario('packed and installed into an empty folder, npx popmq dev starts and th
   }
   const asked = await done('npx', ['--no-install', 'popmq', 'topic', 'list', '--json', '--server', server], folder)
   assert.match(asked.stdout, /^\{"name":"orders",/)
-  const { code, stderr } = await dev.stop('SIGTERM')
+  // npx would die of the signal itself; it ends as its child does.
+  process.kill(Number(dev.lines[0]?.['pid']), 'SIGTERM')
+  const { code, stderr } = await within(dev.ended, { what: 'popmq dev to end' })
   assert.equal(code, 0, stderr)
 })

@@ -8,6 +8,9 @@ const mostSeedMs = 120_000
 export class SeedThread {
   readonly #plant: string
   #worker: Worker | undefined
+  /** Takes the outcome of the seed under way. */
+  #settle: ((outcome: SeedOutcome) => void) | undefined
+  #seed = 0
 
   /** `plant`: name of the planted bug that is switched on; empty for none. */
   constructor(plant = '') {
@@ -17,35 +20,36 @@ export class SeedThread {
   /** Runs one seed; whatever becomes of the thread, there is an outcome. */
   async run(seed: number): Promise<SeedOutcome> {
     const worker = (this.#worker ??= this.#start())
-    return new Promise((resolve) => {
-      const fail = (what: string): void => {
-        this.#worker = undefined
-        settle({ ...nothing, seed, violations: [{ checker: 'simulator', what }] })
-        void worker.terminate()
-      }
-      const settle = (outcome: SeedOutcome): void => {
-        clearTimeout(timer)
-        worker.removeAllListeners()
-        worker.on('error', () => undefined)
-        resolve(outcome)
-      }
-      const timer = setTimeout(() => fail(`no end after ${mostSeedMs} ms of real time`), mostSeedMs)
-      worker.once('message', settle)
-      worker.once('error', (error: Error) => fail(error.stack ?? error.message))
-      worker.once('exit', (code) => fail(`the thread ended with ${code}`))
+    const timer = setTimeout(() => this.#fail(`no end after ${mostSeedMs} ms of real time`), mostSeedMs)
+    const outcome = await new Promise<SeedOutcome>((resolve) => {
+      this.#settle = resolve
+      this.#seed = seed
       worker.postMessage(seed)
     })
+    clearTimeout(timer)
+    return outcome
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate()
+    const worker = this.#worker
     this.#worker = undefined
+    await worker?.terminate()
   }
 
   #start(): Worker {
     const workerData = { plant: this.#plant }
-    return new Worker(new URL('./seed-worker.js', import.meta.url), { workerData })
+    const worker = new Worker(new URL('./seed-worker.js', import.meta.url), { workerData })
+    worker.on('message', (outcome: SeedOutcome) => this.#settle?.(outcome))
+    worker.on('error', (error: Error) => this.#fail(error.stack ?? error.message))
+    worker.on('exit', (code) => {
+      if (this.#worker === worker) this.#fail(`the thread ended with ${code}`)
+    })
+    return worker
+  }
+
+  #fail(what: string): void {
+    const violations = [{ checker: 'simulator', what }]
+    this.#settle?.({ seed: this.#seed, hash: '', events: 0, virtualMs: 0, violations, summary: '' })
+    void this.close()
   }
 }
-
-const nothing: SeedOutcome = { seed: 0, hash: '', events: 0, virtualMs: 0, violations: [], summary: '' }

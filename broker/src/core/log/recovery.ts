@@ -81,7 +81,7 @@ function checkFiles(segments: Segments, { from, synced }: ProvenStart): void {
       throw damaged(
         segments,
         logPosition(Math.min(segment.end, next.base)),
-        `the file should end at ${next.base} and ends at ${segment.end}`,
+        `the file should end at ${next.base} and ends at ${segment.end}: it is cut short, or ${segmentPath(segment.end)} is missing`,
       )
     }
   }
