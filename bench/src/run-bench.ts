@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { closeAll } from '@popmq/kit'
+import { closeAll, deferred } from '@popmq/kit'
 import { MqError } from '@popmq/client'
 import { type Machine, thisMachine } from './machine.ts'
 import {
@@ -35,7 +35,7 @@ export interface BenchRequest extends Settings {
   readonly profiles?: string
   /** Told of each run as it ends. */
   readonly onRun: (run: Run, isWarmUp: boolean) => Promise<void>
-  /** Stops between two runs. */
+  /** Stops the measurement. */
   readonly signal: AbortSignal
 }
 
@@ -61,13 +61,14 @@ const shownFunctions = 15
 
 /** Measures. @throws MqError `aborted`, and what the processes throw */
 export async function runBench(request: BenchRequest): Promise<BenchReport> {
+  const startedAt = Date.now()
   const data = await mkdtemp(path.join(request.data ?? tmpdir(), 'popmq-bench-'))
   try {
     const runs =
       request.workload === 'many-topics'
         ? await runTopics(request, data)
         : await runPaths(request, data)
-    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles) }
+    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles, startedAt) }
   } finally {
     await rm(data, { recursive: true, force: true })
   }
@@ -92,7 +93,7 @@ async function runPaths(request: BenchRequest, data: string): Promise<readonly R
     for (let run = 0; run <= runs; run += 1) {
       // The paths take turns at being first.
       for (const measured of run % 2 === 0 ? opened : opened.toReversed()) {
-        await step(request, results, await measure(measured, run, request))
+        await step(request, results, measure(measured, run, request))
       }
     }
     if (request.servers !== undefined) await removeTopics()
@@ -119,7 +120,7 @@ async function runTopics(request: BenchRequest, data: string): Promise<readonly 
     for (let run = 0; run <= request.runs; run += 1) {
       for (const topics of run % 2 === 0 ? [one, many] : [many, one]) {
         const given = { settings: request, topics, turns: request.turns }
-        await step(request, results, await measureTopics(popmq, run, given))
+        await step(request, results, measureTopics(popmq, run, given))
       }
     }
     if (request.servers !== undefined) await removeTopics()
@@ -129,11 +130,24 @@ async function runTopics(request: BenchRequest, data: string): Promise<readonly 
   }
 }
 
-/** Run 0 warms up: it is told and not counted. */
-async function step({ onRun, signal }: BenchRequest, results: Run[], run: Run): Promise<void> {
-  if (run.run > 0) results.push(run)
-  await onRun(run, run.run === 0)
-  if (signal.aborted) throw new MqError('aborted', 'the measurement was stopped')
+/** Run 0 warms up: it is told and not counted. @throws MqError `aborted` as soon as the measurement is stopped */
+async function step(
+  { onRun, signal }: BenchRequest,
+  results: Run[],
+  measuring: Promise<Run>,
+): Promise<void> {
+  const stopped = deferred<undefined>()
+  const stop = (): void => stopped.resolve(undefined)
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    const run = await Promise.race([measuring, stopped.promise])
+    if (run === undefined || signal.aborted)
+      throw new MqError('aborted', 'the measurement was stopped')
+    if (run.run > 0) results.push(run)
+    await onRun(run, run.run === 0)
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
 }
 
 function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport, 'profiles'> {
@@ -176,10 +190,14 @@ function profileFlags({ profiles }: BenchRequest): NodeFlags {
   ]
 }
 
-function readProfiles(folder: string | undefined): readonly Profiled[] {
+/** Those written since `startedAt`: the folder may hold others of an earlier measurement. */
+function readProfiles(folder: string | undefined, startedAt: number): readonly Profiled[] {
   if (folder === undefined) return []
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.cpuprofile'))
+    .filter(
+      (name) =>
+        name.endsWith('.cpuprofile') && statSync(path.join(folder, name)).mtimeMs >= startedAt,
+    )
     .toSorted()
     .map((name) => {
       const file = path.join(folder, name)

@@ -59,5 +59,5 @@ export function usageLine(sentence: string, mend: string): string {
 
 /** Names and messages come from elsewhere: nothing of them may move the cursor or colour a terminal. */
 export function oneLine(text: string): string {
-  return text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim()
+  return text.replaceAll(/\p{Cc}+/gu, ' ').trim()
 }

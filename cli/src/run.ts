@@ -31,8 +31,7 @@ export async function run(
       faulty = given.find((value) => value instanceof Command)
       // A config file that cannot be used is wrong usage; what the command itself meets is not.
       exitCode = 2
-      const { environment, readText } = surroundings
-      const settings = readSettings({ flags: flags(), environment, readText })
+      const settings = readSettings({ ...surroundings, flags: flags() })
       exitCode = 1
       const invocation = new Invocation(settings, surroundings)
       try {

@@ -15,7 +15,7 @@ export interface Surroundings {
   readonly stderr: TextSink
   readonly stop: Stop
   /** @returns undefined when there is no such file */
-  readText(path: string): string | undefined
+  readonly readText: (path: string) => string | undefined
   /** A file, or stdin for `-`. */
   openInput(path: string): Promise<Input>
   /** Asks on a terminal. @returns whether the answer was yes; undefined where there is no terminal */

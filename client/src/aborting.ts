@@ -17,16 +17,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
     const abort = (): void => reject(aborted(signal))
     if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
-    const done = (): void => signal.removeEventListener('abort', abort)
-    promise.then(
-      (value) => {
-        done()
-        resolve(value)
-      },
-      (error: Error) => {
-        done()
-        reject(error)
-      },
-    )
+    const heard = promise.finally(() => signal.removeEventListener('abort', abort))
+    heard.then(resolve, reject)
   })
 }

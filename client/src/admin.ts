@@ -96,13 +96,15 @@ export class RemoteAdmin implements Admin {
     }
     const at = before instanceof Date ? { at: before } : {}
     const all = await this.offsets(name, { ...options, ...at })
-    const chosen = partition === undefined ? all : all.filter((each) => each.partition === partition)
+    const chosen =
+      partition === undefined ? all : all.filter((each) => each.partition === partition)
     if (chosen.length === 0) throw noPartition(name, partition ?? 0)
     const purged: PartitionOffsets[] = []
     for (const bounds of chosen) {
       const asked = typeof before === 'number' ? before : (bounds.offset ?? bounds.high)
       // One offset for all partitions is a bound for each: a shorter one is purged whole.
-      const limit = partition === undefined ? Math.min(Math.max(asked, bounds.low), bounds.high) : asked
+      const limit =
+        partition === undefined ? Math.min(Math.max(asked, bounds.low), bounds.high) : asked
       const place = { topic: name, partition: bounds.partition, offset: limit }
       purged.push(await this.#purge(place, signal))
     }
@@ -180,7 +182,8 @@ export class RemoteAdmin implements Admin {
     const request = { topics: [name] }
     const answer = await this.#deps.coordinators.call(metadata, request, repeatable(signal))
     const info = answer.topics.find((topic) => topic.name === name)
-    if (info === undefined) throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
+    if (info === undefined)
+      throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
     return { info, table: tableOf(answer) }
   }
 
@@ -258,7 +261,8 @@ interface PartitionResult {
 
 /** @throws MqError when a result is one, or is missing */
 function throwResult<T extends PartitionResult>(result: T | undefined): asserts result is T {
-  if (result === undefined) throw new MqError('internal', 'the broker did not answer for a partition')
+  if (result === undefined)
+    throw new MqError('internal', 'the broker did not answer for a partition')
   if (result.error === undefined) return
   const facts = { low: result.low, high: result.high }
   throw new MqError(errorName(result.error), result.what ?? 'the broker refused', { facts })

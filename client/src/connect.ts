@@ -52,10 +52,19 @@ export async function connect(
   const { clock, random, client, requestTimeoutMs, refreshMs, signal } = config
   const transport = config.transport ?? webSocketTransport()
   const pool = new ConnectionPool({ transport, clock, random, client })
-  const coordinators = new Coordinators(addressesOf(servers), { pool, clock, random, requestTimeoutMs })
+  const coordinators = new Coordinators(addressesOf(servers), {
+    pool,
+    clock,
+    random,
+    requestTimeoutMs,
+  })
   try {
     const how = { withinMs: config.connectWithinMs, isRepeatable: true }
-    const asking = coordinators.call(metadata, { topics: [] }, signal === undefined ? how : { ...how, signal })
+    const asking = coordinators.call(
+      metadata,
+      { topics: [] },
+      signal === undefined ? how : { ...how, signal },
+    )
     const { clusterId } = await abortable(asking, signal)
     pool.clusterId = clusterId
   } catch (error) {

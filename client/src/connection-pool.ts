@@ -54,10 +54,10 @@ export class ConnectionPool {
   /** Closes all connections; what is under way on them fails. */
   async close(): Promise<void> {
     this.#closing.abort()
-    const callers = [...this.#connections.values()].map(({ caller }) => caller)
+    const callers = [...this.#connections.values()].flatMap(({ caller }) => caller ?? [])
     this.#connections.clear()
     for (const opened of await Promise.allSettled(callers)) {
-      if (opened.status === 'fulfilled') await opened.value?.close()
+      if (opened.status === 'fulfilled') await opened.value.close()
     }
   }
 

@@ -1,5 +1,5 @@
 import { Backoff, type Clock, type Random, sleep } from '@popmq/kit'
-import { asMqError, type Exchange, isMqError, MqError } from '@popmq/protocol'
+import { asMqError, type Exchange, isMqError, type MqError } from '@popmq/protocol'
 import { abortable, throwIfAborted } from './aborting.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 
@@ -76,6 +76,7 @@ export class Coordinators {
 }
 
 function mayAskAnother(error: MqError, isRepeatable: boolean): boolean {
-  if (isMqError(error, 'unreachable', 'not_coordinator', 'shutting_down', 'too_many_requests')) return true
+  if (isMqError(error, 'unreachable', 'not_coordinator', 'shutting_down', 'too_many_requests'))
+    return true
   return isRepeatable && isMqError(error, 'connection_lost', 'timed_out', 'registry_unavailable')
 }

@@ -28,17 +28,26 @@ export function withDefaults<T extends object>(
 export function checkRange(what: string, value: unknown, [low, high]: Range): void {
   if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) return
   const shown = typeof value === 'number' ? value : typeof value
-  throw new MqError('invalid_request', `${what} must be a whole number from ${low} to ${high}, got ${shown}`)
+  throw new MqError(
+    'invalid_request',
+    `${what} must be a whole number from ${low} to ${high}, got ${shown}`,
+  )
 }
 
 /** @throws MqError `invalid_request` */
 export function checkWord(what: string, value: unknown, words: readonly string[]): void {
   if (typeof value === 'string' && words.includes(value)) return
-  throw new MqError('invalid_request', `${what} must be one of ${words.join(', ')}, got ${String(value)}`)
+  throw new MqError(
+    'invalid_request',
+    `${what} must be one of ${words.join(', ')}, got ${String(value)}`,
+  )
 }
 
 function unknownOption(what: string, name: string, known: readonly string[]): MqError {
   const near = nearest(name, known)
   const hint = near === undefined ? '' : `; did you mean ${near}?`
-  return new MqError('invalid_request', `${what} has no option ${JSON.stringify(name.slice(0, 60))}${hint}`)
+  return new MqError(
+    'invalid_request',
+    `${what} has no option ${JSON.stringify(name.slice(0, 60))}${hint}`,
+  )
 }

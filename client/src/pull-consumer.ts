@@ -181,7 +181,8 @@ export class PollingConsumer implements PullConsumer {
   async #join(name: string): Promise<void> {
     try {
       const topic = await this.#deps.routes.find(name, this.#closing.signal)
-      if (topic === undefined) throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
+      if (topic === undefined)
+        throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
       for (const partition of this.#wanted(topic)) this.#addReader(topic, partition, false)
     } catch (error) {
       this.#missing.push(asMqError(error))
@@ -194,7 +195,9 @@ export class PollingConsumer implements PullConsumer {
   #wanted({ name, sets }: TopicInfo): number[] {
     const { partitions } = this.#config
     if (partitions === undefined) return [...sets.keys()]
-    const wanted = partitions.filter(({ topic }) => topic === name).map(({ partition }) => partition)
+    const wanted = partitions
+      .filter(({ topic }) => topic === name)
+      .map(({ partition }) => partition)
     const missing = wanted.find((partition) => partition >= sets.length)
     if (missing === undefined) return wanted
     const what = `topic ${quoted(name)} has ${sets.length} partitions, there is no partition ${missing}`

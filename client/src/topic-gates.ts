@@ -49,7 +49,10 @@ export class TopicGates {
       for (const message of waiting.filter(isOver)) {
         this.#deps.fail(message, new MqError('unreachable', what))
       }
-      this.#waiting.set(name, waiting.filter((message) => !isOver(message)))
+      this.#waiting.set(
+        name,
+        waiting.filter((message) => !isOver(message)),
+      )
     }
   }
 
@@ -62,7 +65,8 @@ export class TopicGates {
   async #find(name: string): Promise<void> {
     try {
       const topic = await this.#deps.routes.find(name)
-      if (topic === undefined) throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
+      if (topic === undefined)
+        throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
       for (const message of this.#take(name)) this.#deps.pass(topic, message)
     } catch (thrown) {
       const error = asMqError(thrown)

@@ -18,11 +18,12 @@ export interface FetchReaderParts {
 }
 
 export interface Fetched {
+  /** Those with a record or an error; when there is none the request may be held. */
   readonly results: readonly FetchResult[]
   /** The record bytes of the results, in their order. */
   readonly slices: readonly Uint8Array[]
-  /** Whether there is a record or an error: otherwise the request may be held. */
-  readonly hasNews: boolean
+  /** Partitions in which only records that the filter does not want were found. */
+  readonly passed: readonly FetchResult[]
   /** The partitions with the offsets to go on from, filtered records passed by. */
   readonly rest: readonly FetchedPartition[]
 }
@@ -66,17 +67,16 @@ export class FetchReader {
       picks.push(picked)
     }
     const slices = await this.#bytesOf(picks)
-    const news = ({ bytes, error }: FetchResult): boolean => bytes > 0 || error !== undefined
-    const moved = picks.filter(
-      ({ result }, index) => news(result) || result.next > (partitions[index]?.offset ?? 0),
-    )
+    const results = picks.map(({ result }) => result)
     return {
-      results: moved.map(({ result }) => result),
+      results: results.filter(isNews),
       slices,
-      hasNews: picks.some(({ result }) => news(result)),
+      passed: results.filter((result, index) => {
+        return !isNews(result) && result.next > (partitions[index]?.offset ?? 0)
+      }),
       rest: partitions.map((asked, index) => ({
         ...asked,
-        offset: picks[index]?.result.next ?? asked.offset,
+        offset: results[index]?.next ?? asked.offset,
       })),
     }
   }
@@ -146,6 +146,10 @@ export class FetchReader {
     }
     return slices
   }
+}
+
+function isNews({ bytes, error }: FetchResult): boolean {
+  return bytes > 0 || error !== undefined
 }
 
 function extend(stretches: Stretch[], position: LogPosition, size: number): void {

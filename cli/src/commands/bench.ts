@@ -32,7 +32,8 @@ export function addBenchCommand(program: Command, act: Act): void {
       asOption(wholeNumber(1, 1_000)),
       5,
     )
-    .option('--keyed', 'messages carry one of 1,000 keys')
+    .option('--keyed', 'messages carry one of 1,000 keys (default for end-to-end)')
+    .option('--no-keyed', 'messages carry no key (default for the others)')
     .addOption(
       new Option('--beside <path>', 'measure this beside it: stripped').choices(['stripped']),
     )
@@ -82,7 +83,7 @@ async function bench(invocation: Invocation, workload: Workload, flags: BenchFla
     acks: flags.acks,
     messages: flags.messages,
     runs: flags.runs,
-    keyed: flags.keyed ?? false,
+    keyed: flags.keyed ?? workload === 'end-to-end',
     turns: flags.turns,
     besideStripped: flags.beside === 'stripped',
     popmq: fileURLToPath(popmqProgram),

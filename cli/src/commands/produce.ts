@@ -122,7 +122,7 @@ interface Source {
   readonly batches: AsyncIterable<LineBatch>
   readonly totalBytes: number | undefined
   /** Names a line in errors. */
-  where(lineNumber: number): string
+  readonly where: (lineNumber: number) => string
 }
 
 async function openSource(
@@ -146,7 +146,6 @@ async function openSource(
   }
 }
 
-// oxlint-disable-next-line typescript/require-await -- a source is asynchronous, this one happens to be there
 async function* oneBatch(batch: LineBatch): AsyncGenerator<LineBatch> {
   yield batch
 }

@@ -66,7 +66,10 @@ export interface Producer extends AsyncDisposable {
    */
   sendBatch(messages: readonly OutgoingMessage[], options?: SendOptions): Promise<Receipt[]>
   /** As `sendBatch`, but resolves with one result per message, in order. Rejects only with `aborted` and `closed`. */
-  sendBatchSettled(messages: readonly OutgoingMessage[], options?: SendOptions): Promise<SendResult[]>
+  sendBatchSettled(
+    messages: readonly OutgoingMessage[],
+    options?: SendOptions,
+  ): Promise<SendResult[]>
   /**
    * Sends without waiting. Never throws: failures go to `onError`, `buffer_full` among them, whatever `onFull` says.
    */

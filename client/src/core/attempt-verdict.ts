@@ -1,4 +1,4 @@
-import { MqError, type RunResult } from '@popmq/protocol'
+import { type ErrorName, MqError, type RunResult } from '@popmq/protocol'
 
 /** What one attempt to deliver a run brought. */
 export type AttemptOutcome =
@@ -14,36 +14,34 @@ export type AttemptOutcome =
  *   never         nothing was stored now, and sending it again would not help
  *   fenced        the producer is replaced by another
  */
-export type AttemptVerdict =
-  'again' | 'perhaps' | 'out_of_order' | 'forgotten' | 'never' | 'fenced'
+export type AttemptVerdict = 'again' | 'perhaps' | 'out_of_order' | 'forgotten' | 'never' | 'fenced'
 
 export function attemptVerdict(error: MqError): AttemptVerdict {
-  switch (error.name) {
-    case 'sequence_gap':
-    case 'producer_unknown':
-      return 'out_of_order'
-    case 'sequence_too_old':
-      return 'forgotten'
-    case 'producer_fenced':
-      return 'fenced'
-    // The coordinator says whether it is gone: a broker may only not have heard of it yet.
-    case 'topic_not_found':
-    case 'partition_not_found':
-    // This end closed the connection; a producer that is closed itself ends its runs.
-    case 'closed':
-      return 'again'
-    default:
-      if (error.retriable === 'no') return 'never'
-      return error.retriable === 'yes' ? 'again' : 'perhaps'
-  }
+  const known = verdicts.get(error.name)
+  if (known !== undefined) return known
+  if (error.retriable === 'no') return 'never'
+  return error.retriable === 'yes' ? 'again' : 'perhaps'
 }
+
+/** Where the name says more than whether the call may be made again. */
+const verdicts: ReadonlyMap<ErrorName, AttemptVerdict> = new Map<ErrorName, AttemptVerdict>([
+  ['sequence_gap', 'out_of_order'],
+  ['producer_unknown', 'out_of_order'],
+  ['sequence_too_old', 'forgotten'],
+  ['producer_fenced', 'fenced'],
+  // The coordinator says whether it is gone: a broker may only not have heard of it yet.
+  ['topic_not_found', 'again'],
+  ['partition_not_found', 'again'],
+  // This end closed the connection; a producer that is closed itself ends its runs.
+  ['closed', 'again'],
+])
 
 /** Whether a route that is out of date may be the cause. */
 export function concernsRoute(error: MqError): boolean {
   return routeErrors.has(error.name)
 }
 
-const routeErrors: ReadonlySet<string> = new Set([
+const routeErrors: ReadonlySet<ErrorName> = new Set<ErrorName>([
   'not_leader',
   'topic_not_found',
   'partition_not_found',

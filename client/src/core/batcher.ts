@@ -194,8 +194,7 @@ export class Batcher {
     const partitions = topic.info.sets.length
     const { partitioner } = topic
     let partition = partitioner.choose(message, partitions, named)
-    const isFree =
-      named === undefined && message.key === undefined && message.dedupId === undefined
+    const isFree = named === undefined && message.key === undefined && message.dedupId === undefined
     for (let tries = 1; isFree && tries < partitions; tries += 1) {
       if (!this.#isStuck(topic, partition)) break
       partitioner.nextTurn(partition, partitions)

@@ -148,7 +148,10 @@ export function undelivered(lane: Lane, deliverWithinMs: number): MqError {
   const { state, topic, partition, sequence } = lane
   const place = `partition ${partition} of topic ${topic.info.name}`
   if (sequence.needsProducerId) {
-    return new MqError('unreachable', `no coordinator gave a producer id within ${deliverWithinMs} ms`)
+    return new MqError(
+      'unreachable',
+      `no coordinator gave a producer id within ${deliverWithinMs} ms`,
+    )
   }
   if (state === 'homeless') {
     return new MqError('unreachable', `no broker led ${place} for ${deliverWithinMs} ms`)

@@ -28,5 +28,8 @@ export function checkOutgoing(message: OutgoingMessage): void {
 function unknownKey(key: string): MqError {
   const near = nearest(key, keys)
   const hint = near === undefined ? '' : `; did you mean ${near}?`
-  return new MqError('invalid_request', `a message has no ${JSON.stringify(key.slice(0, 60))}${hint}`)
+  return new MqError(
+    'invalid_request',
+    `a message has no ${JSON.stringify(key.slice(0, 60))}${hint}`,
+  )
 }

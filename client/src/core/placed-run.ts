@@ -15,8 +15,13 @@ const unplaced = -1
  */
 export function placeRun(run: Run, at: TopicPartition, result: RunResult): void {
   const { baseOffset, deduplicated = [] } = result
-  if ((baseOffset === undefined || result.appendedAt === undefined) && deduplicated.length < run.count) {
-    run.failed(new MqError('outcome_unknown', 'the broker acknowledged messages without their offsets'))
+  if (
+    (baseOffset === undefined || result.appendedAt === undefined) &&
+    deduplicated.length < run.count
+  ) {
+    run.failed(
+      new MqError('outcome_unknown', 'the broker acknowledged messages without their offsets'),
+    )
     return
   }
   const level: AckLevel = result.level ?? 'received'

@@ -215,7 +215,8 @@ export class ReadAhead {
 
   #addressOf(reader: PartitionReader): string | undefined {
     const topic = this.#deps.routes.topic(reader.topic)
-    const leader = topic === undefined ? undefined : this.#deps.routes.leader(topic, reader.partition)
+    const leader =
+      topic === undefined ? undefined : this.#deps.routes.leader(topic, reader.partition)
     if (leader === undefined) this.#wantsRoutes = true
     return leader?.address
   }
@@ -227,7 +228,8 @@ export class ReadAhead {
   #fill(reader: PartitionReader, result: FetchResult, bytes: Uint8Array): void {
     const { topic, topicId, partition, fetchAt: from } = reader
     const place = { topic, topicId, partition, from, next: Math.max(from, result.next) }
-    const records = bytes.length === 0 ? undefined : new RecordReader({ ...place, bytes }, this.#deps)
+    const records =
+      bytes.length === 0 ? undefined : new RecordReader({ ...place, bytes }, this.#deps)
     reader.fetched(bounds(result), result.next, records)
     if (records === undefined) return
     this.#filled.add(reader)
@@ -267,7 +269,10 @@ export class ReadAhead {
 }
 
 /** The reader that a result is for. @returns undefined when it was not asked for, or seeked elsewhere meanwhile */
-function current({ asked }: ReaderRequest, result: FetchResult | LocateResult): PartitionReader | undefined {
+function current(
+  { asked }: ReaderRequest,
+  result: FetchResult | LocateResult,
+): PartitionReader | undefined {
   const entry = asked.get(partitionKey(result.topicId, result.partition))
   return entry?.reader.generation === entry?.generation ? entry?.reader : undefined
 }

@@ -1,5 +1,5 @@
 import { bornAt, decodeValue, formatMessageId, type MessageSections } from '@popmq/protocol'
-import { readSections, RecordView } from '@popmq/protocol'
+import { readSections, type RecordView } from '@popmq/protocol'
 import type { Message } from '../api/message.ts'
 
 /** What the messages of one reply share. */

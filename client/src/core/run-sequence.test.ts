@@ -4,7 +4,13 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { Backoff } from '@popmq/kit'
 import { SeededRandom } from '@popmq/kit/testing'
-import { type ErrorName, MqError, partitionNumber, prepareMessage, producerId } from '@popmq/protocol'
+import {
+  type ErrorName,
+  MqError,
+  partitionNumber,
+  prepareMessage,
+  producerId,
+} from '@popmq/protocol'
 import { topicId } from '@popmq/protocol'
 import { RunSequenceModel, type Step } from '../testing/run-sequence-model.ts'
 import { Run } from './run.ts'
@@ -14,11 +20,11 @@ import { lastProducerEpoch, RunSequence } from './run-sequence.ts'
 function byHand(): {
   sequence: RunSequence
   settled: string[]
-  add(name: string, count?: number): Run
-  take(): string | undefined
-  ack(name: string): void
-  fail(name: string, error: ErrorName): void
-  number(name: string): string
+  add: (name: string, count?: number) => Run
+  take: () => string | undefined
+  ack: (name: string) => void
+  fail: (name: string, error: ErrorName) => void
+  number: (name: string) => string
 } {
   const settled: string[] = []
   const runs = new Map<string, Run>()
@@ -69,7 +75,10 @@ function byHand(): {
 void test('runs are numbered in order, by their counts, five from the oldest that is not answered', () => {
   const { add, take, ack, number } = byHand()
   for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) add(name, 3)
-  assert.deepEqual([take(), take(), take(), take(), take(), take()], ['a', 'b', 'c', 'd', 'e', undefined])
+  assert.deepEqual(
+    [take(), take(), take(), take(), take(), take()],
+    ['a', 'b', 'c', 'd', 'e', undefined],
+  )
   assert.deepEqual(['a', 'b', 'c'].map(number), ['0/0', '0/3', '0/6'])
   ack('b')
   assert.equal(take(), undefined, 'the broker remembers five: with f it would forget a')
@@ -87,7 +96,10 @@ void test('after a failure nothing is sent until all are answered, then all agai
   assert.equal(take(), undefined)
   fail('c', 'sequence_gap')
   assert.deepEqual([take(), take(), take()], ['a', 'b', 'c'])
-  assert.deepEqual(runs.map(({ bytes }) => crc32(bytes)), before)
+  assert.deepEqual(
+    runs.map(({ bytes }) => crc32(bytes)),
+    before,
+  )
   assert.equal(number('c'), '0/2')
   for (const name of ['a', 'b', 'c']) ack(name)
   assert.deepEqual(settled, ['a acked', 'b acked', 'c acked'])
@@ -191,8 +203,26 @@ void test('when the epochs are used up a new producer id is needed', () => {
 })
 
 const steps: Step[] = [
-  'add', 'add', 'add', 'send', 'send', 'send', 'deliver', 'deliver', 'deliver', 'deliver',
-  'deliver_lost', 'duplicate', 'give_up', 'drop', 'busy', 'refuse', 'forget', 'wait', 'wait', 'expire',
+  'add',
+  'add',
+  'add',
+  'send',
+  'send',
+  'send',
+  'deliver',
+  'deliver',
+  'deliver',
+  'deliver',
+  'deliver_lost',
+  'duplicate',
+  'give_up',
+  'drop',
+  'busy',
+  'refuse',
+  'forget',
+  'wait',
+  'wait',
+  'expire',
 ]
 
 void test('whatever the network and the broker do, each run settles once, truly, is stored at most once, in order', () => {
@@ -213,7 +243,11 @@ void test('whatever the network and the broker do, each run settles once, truly,
         if (outcomes[0] === 'acked') assert.equal(times, 1, `run ${label} was acked`)
         if (outcomes[0] === 'failed') assert.equal(times, 0, `run ${label} was said to have failed`)
       }
-      assert.deepEqual(model.log, model.log.toSorted((a, b) => a - b), 'the order is kept')
+      assert.deepEqual(
+        model.log,
+        model.log.toSorted((a, b) => a - b),
+        'the order is kept',
+      )
     }),
     { numRuns: Number(process.env['POPMQ_PROPERTY_RUNS'] ?? 2_000) },
   )

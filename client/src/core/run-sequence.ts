@@ -1,5 +1,5 @@
 import { assert, type Backoff } from '@popmq/kit'
-import { type Checksum, MqError, type ProducerId, type RunResult } from '@popmq/protocol'
+import type { Checksum, MqError, ProducerId, RunResult } from '@popmq/protocol'
 import { type AttemptOutcome, attemptVerdict, outcomeUnknown } from './attempt-verdict.ts'
 import type { NumberedRun } from './numbered-run.ts'
 import type { Run } from './run.ts'

@@ -1,6 +1,11 @@
 import { assert } from '@popmq/kit'
 import { type AckLevel, type Checksum, limits, type MqError } from '@popmq/protocol'
-import { type PartitionNumber, type PreparedMessage, producerId, type ProducerId } from '@popmq/protocol'
+import {
+  type PartitionNumber,
+  type PreparedMessage,
+  producerId,
+  type ProducerId,
+} from '@popmq/protocol'
 import { messageIdBytes, recordFixedBytes, RecordWriter, type TopicId } from '@popmq/protocol'
 
 /** Where the records of a run go. */
@@ -115,7 +120,7 @@ export class Run {
     if (this.#number !== undefined) this.#moveTo(this.#bytes)
     this.#number = number
     const run = { ...number, runCount: this.count, runBase: number.base }
-    for (let at = 0; at < this.#bytes; ) {
+    for (let at = 0; at < this.#bytes;) {
       this.#writer.run(at, run)
       at = this.#writer.seal(at, crc32)
     }

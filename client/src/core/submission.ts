@@ -31,7 +31,8 @@ class BrokerReceipt implements Receipt {
 
   /** With the id, which is no field of its own. */
   toJSON(): Receipt {
-    return { ...this, id: this.id }
+    const { topic, partition, offset, id, appendedAt, acks, duplicate } = this
+    return { topic, partition, offset, id, appendedAt, acks, duplicate }
   }
 }
 
@@ -54,7 +55,9 @@ export class Submission implements RecordOwner {
     this.ids = ids
     this.#done = done
     this.#unsettled = ids.length / messageIdBytes
-    this.#receipts = new Array<BrokerReceipt | undefined>(this.#unsettled).fill(undefined)
+    // Array.from would call back for each.
+    this.#receipts = []
+    for (let slot = 0; slot < this.#unsettled; slot += 1) this.#receipts.push(undefined)
   }
 
   acked(slot: number, placed: PlacedRecord): void {

@@ -1,10 +1,25 @@
 import type { Clock } from '@popmq/kit'
-import { type AckLevel, epoch, errorNumber, fetch, type FetchedPartition, metadata } from '@popmq/protocol'
-import { MqError, offset, offsets, partitionKey, partitionNumber, produce } from '@popmq/protocol'
-import { producerOpen, purge, type RequestOf, RecordView, topicCreate, topicDelete, topicId } from '@popmq/protocol'
-import { type TopicInfo, type TopicPolicy, topicSet } from '@popmq/protocol'
-import { type Answer, type Channel, respond, route, type Routes, routes } from '@popmq/transport'
+import {
+  epoch,
+  errorNumber,
+  fetch,
+  metadata,
+  MqError,
+  offsets,
+  partitionKey,
+} from '@popmq/protocol'
+import { partitionNumber, produce, producerOpen, purge, type RequestOf } from '@popmq/protocol'
+import {
+  topicCreate,
+  topicDelete,
+  topicId,
+  type TopicInfo,
+  type TopicPolicy,
+} from '@popmq/protocol'
+import { topicSet } from '@popmq/protocol'
+import { type Channel, respond, route, type Routes, routes } from '@popmq/transport'
 import type { Transport } from '@popmq/transport'
+import { FakeBroker, type Refusal } from './fake-broker.ts'
 import { FakeLog } from './fake-log.ts'
 
 /** What to do with a request instead of carrying it out and answering it. */
@@ -127,7 +142,8 @@ export class FakeCluster {
   }
 
   #routes(address: string, channel: Channel): Routes {
-    const faulty = <Q, R>(name: string, carryOut: (request: Q, bytes: Uint8Array) => Promise<R> | R) =>
+    const faulty =
+      <Q, R>(name: string, carryOut: (request: Q, bytes: Uint8Array) => Promise<R> | R) =>
       async (request: Q, { bytes }: { bytes: Uint8Array }): Promise<R> => {
         const asked = { name, address }
         this.asked.push(asked)
@@ -147,38 +163,69 @@ export class FakeCluster {
       }
     if (address === this.coordinator) {
       return routes(
-        route(metadata, faulty('metadata', (request) => ({ reply: this.#metadata(request) }))),
-        route(producerOpen, faulty('producer_open', () => {
-          this.#nextProducerId += 1
-          return { reply: { producerId: this.#nextProducerId - 1 } }
-        })),
-        route(topicCreate, faulty('topic_create', ({ name, partitions }) => {
-          if (this.topics.has(name)) throw new MqError('topic_exists', `topic ${name} exists`)
-          return { reply: { topic: this.addTopic(name, partitions) } }
-        })),
-        route(topicSet, faulty('topic_set', ({ name, partitions }) => {
-          if (partitions !== undefined) this.growTopic(name, partitions)
-          return { reply: { topic: this.#topic(name) } }
-        })),
-        route(topicDelete, faulty('topic_delete', ({ name }) => {
-          const { id } = this.#topic(name)
-          this.topics.delete(name)
-          return { reply: { id } }
-        })),
+        route(
+          metadata,
+          faulty('metadata', (request) => ({ reply: this.#metadata(request) })),
+        ),
+        route(
+          producerOpen,
+          faulty('producer_open', () => {
+            this.#nextProducerId += 1
+            return { reply: { producerId: this.#nextProducerId - 1 } }
+          }),
+        ),
+        route(
+          topicCreate,
+          faulty('topic_create', ({ name, partitions }) => {
+            if (this.topics.has(name)) throw new MqError('topic_exists', `topic ${name} exists`)
+            return { reply: { topic: this.addTopic(name, partitions) } }
+          }),
+        ),
+        route(
+          topicSet,
+          faulty('topic_set', ({ name, partitions }) => {
+            if (partitions !== undefined) this.growTopic(name, partitions)
+            return { reply: { topic: this.#topic(name) } }
+          }),
+        ),
+        route(
+          topicDelete,
+          faulty('topic_delete', ({ name }) => {
+            const { id } = this.#topic(name)
+            this.topics.delete(name)
+            return { reply: { id } }
+          }),
+        ),
       )
     }
-    const broker = Number(address.split(':')[1])
+    const broker = this.#broker(Number(address.split(':')[1]))
     return routes(
-      route(produce, faulty('produce', (request, bytes) => this.#produce(request, bytes, broker))),
-      route(fetch, faulty('fetch', (request) => this.#fetch(request, broker))),
-      route(offsets, faulty('offsets', (request) => this.#offsets(request))),
-      route(purge, faulty('purge', ({ topicId: topic, partition, before }) => {
-        const log = this.#log(topic, partition)
-        if (before > log.high) throw new MqError('offset_out_of_range', `high is ${log.high}`)
-        log.dropOldest(Math.max(0, before - log.low))
-        return { reply: bounds(log) }
-      })),
+      route(
+        produce,
+        faulty('produce', (request, bytes) => broker.produce(request, bytes)),
+      ),
+      route(
+        fetch,
+        faulty('fetch', (request) => broker.fetch(request)),
+      ),
+      route(
+        offsets,
+        faulty('offsets', (request) => broker.offsets(request)),
+      ),
+      route(
+        purge,
+        faulty('purge', (request) => broker.purge(request)),
+      ),
     )
+  }
+
+  #broker(id: number): FakeBroker {
+    return new FakeBroker({
+      clock: this.#clock,
+      log: (topic, partition) => this.#log(topic, partition),
+      refusal: (topic, partition) => this.#refusal(topic, partition, id),
+      waiting: this.#waiting,
+    })
   }
 
   #metadata({ topics: names }: RequestOf<typeof metadata>) {
@@ -187,7 +234,12 @@ export class FakeCluster {
       clusterId: 'a-cluster',
       topics: names === undefined ? all : all.filter(({ name }) => names.includes(name)),
       sets: [...this.#leaders].map(([id, leader]) => {
-        return { id, leader, epoch: epoch(this.#epoch), address: leader === 0 ? '' : brokerAddress(leader) }
+        return {
+          id,
+          leader,
+          epoch: epoch(this.#epoch),
+          address: leader === 0 ? '' : brokerAddress(leader),
+        }
       }),
       brokers: [...this.#leaders.keys()].map((id) => {
         return { id, epoch: epoch(1), address: brokerAddress(id), alive: true, setId: id }
@@ -196,116 +248,15 @@ export class FakeCluster {
   }
 
   /** Why a broker cannot serve a partition. */
-  #refusal(topic: number, partition: number, broker: number): { error: number; what: string } | undefined {
+  #refusal(topic: number, partition: number, broker: number): Refusal | undefined {
     const info = [...this.topics.values()].find(({ id }) => id === topic)
     const set = info?.sets[partition]
     if (set === undefined) return { error: errorNumber('topic_not_found'), what: 'no such topic' }
     if (this.#leaders.get(set) === broker) return undefined
     return { error: errorNumber('not_leader'), what: 'another broker leads' }
   }
-
-  #produce({ acks, runs }: RequestOf<typeof produce>, bytes: Uint8Array, broker: number) {
-    let at = 0
-    const results = runs.map((run) => {
-      const refusal = this.#refusal(run.topicId, run.partition, broker)
-      const ofRun = bytes.slice(at, at + run.bytes)
-      at += run.bytes
-      if (refusal !== undefined) return refusal
-      const { error, ...placed } = this.#log(run.topicId, run.partition).append(ofRun, this.#clock.now())
-      if (error !== undefined) return { error: errorNumber(error), what: `the fake says ${error}` }
-      const { baseOffset, deduplicated, ...rest } = placed
-      return {
-        ...rest,
-        level: levelOf(acks),
-        ...(baseOffset === undefined ? {} : { baseOffset: offset(baseOffset) }),
-        ...(deduplicated === undefined
-          ? {}
-          : { deduplicated: deduplicated.map((each) => ({ ...each, partition: run.partition, offset: offset(each.offset) })) }),
-      }
-    })
-    for (const wake of [...this.#waiting]) wake()
-    return acks === 'none' ? undefined : { reply: { results } }
-  }
-
-  async #fetch(request: RequestOf<typeof fetch>, broker: number): Promise<Answer<{ results: FetchedResult[] }>> {
-    const endsAt = this.#clock.monotonic() + request.waitMs
-    for (;;) {
-      const found = this.#read(request, broker)
-      const leftMs = endsAt - this.#clock.monotonic()
-      if (found.reply.results.length > 0 || leftMs <= 0) return found
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          timer.cancel()
-          this.#waiting.delete(wake)
-          resolve()
-        }
-        const timer = this.#clock.after(leftMs, wake)
-        this.#waiting.add(wake)
-      })
-    }
-  }
-
-  #read({ partitions, maxBytes }: RequestOf<typeof fetch>, broker: number) {
-    const results: FetchedResult[] = []
-    const slices: Uint8Array[] = []
-    let room = maxBytes
-    for (const asked of partitions) {
-      const { topicId: topic, partition, offset: from } = asked
-      const log = this.#log(topic, partition)
-      const place = { topicId: topic, partition, ...bounds(log), next: from, bytes: 0 }
-      const refusal = this.#refusal(topic, partition, broker)
-      if (refusal !== undefined) results.push({ ...place, ...refusal })
-      else if (from < log.low || from > log.high) {
-        const what = `offset ${from} is not from ${log.low} to ${log.high}`
-        results.push({ ...place, error: errorNumber('offset_out_of_range'), what })
-      } else {
-        const read = select(log, asked, room)
-        room -= read.bytes
-        slices.push(...read.slices)
-        if (read.next > from) results.push({ ...place, next: offset(read.next), bytes: read.bytes })
-      }
-    }
-    return { reply: { results }, slices }
-  }
-
-  #offsets({ partitions }: RequestOf<typeof offsets>) {
-    const results = partitions.map(({ topicId: topic, partition, at }) => {
-      const log = this.#log(topic, partition)
-      const found = log.records.findIndex((bytes) => new RecordView(bytes).appendedAt >= (at ?? 0))
-      const first = found === -1 ? log.high : log.low + found
-      const ofTime = at === undefined ? {} : { offset: offset(first) }
-      return { topicId: topic, partition, ...bounds(log), ...ofTime }
-    })
-    return { reply: { results } }
-  }
 }
-
-type FetchedResult = ReturnType<typeof fetch.reply>['results'][number]
 
 export function brokerAddress(id: number): string {
   return `broker:${id}`
-}
-
-function levelOf(acks: AckLevel): 'received' | 'disk' | 'quorum' {
-  return acks === 'none' ? 'received' : acks
-}
-
-function bounds({ low, high }: FakeLog) {
-  return { low: offset(low), high: offset(high) }
-}
-
-function select(log: FakeLog, { offset: from, tagHashes }: FetchedPartition, room: number) {
-  const slices: Uint8Array[] = []
-  let bytes = 0
-  let next: number = from
-  for (const record of log.records.slice(from - log.low)) {
-    const isWanted = tagHashes === undefined || tagHashes.includes(new RecordView(record).tagHash)
-    if (isWanted && bytes > 0 && bytes + record.length > room) break
-    if (isWanted && bytes === 0 && room <= 0) break
-    next += 1
-    if (!isWanted) continue
-    slices.push(record)
-    bytes += record.length
-  }
-  return { slices, bytes, next }
 }

@@ -1,6 +1,13 @@
 import { crc32 } from 'node:zlib'
 import { assert } from '@popmq/kit'
-import { epoch, type ErrorName, logPosition, offset, readSections, RecordView } from '@popmq/protocol'
+import {
+  epoch,
+  type ErrorName,
+  logPosition,
+  offset,
+  readSections,
+  RecordView,
+} from '@popmq/protocol'
 
 /** One partition of the fake broker, by the rules of the real one, in the plainest way. */
 export class FakeLog {
@@ -63,7 +70,10 @@ export class FakeLog {
     const result = this.#store(bytes, now)
     if (producerId !== 0) {
       const runs = window?.epoch === producerEpoch ? window.runs.slice(-4) : []
-      this.#windows.set(producerId, { epoch: producerEpoch, runs: [...runs, { base, count, sum, result }] })
+      this.#windows.set(producerId, {
+        epoch: producerEpoch,
+        runs: [...runs, { base, count, sum, result }],
+      })
     }
     return result
   }
@@ -75,7 +85,10 @@ export class FakeLog {
     let index = 0
     for (let at = 0; at < bytes.length; index += 1) {
       record.move(bytes, at)
-      assert(record.fits(bytes.length) && record.crcHolds(crc32), 'records arrive as they were sealed')
+      assert(
+        record.fits(bytes.length) && record.crcHolds(crc32),
+        'records arrive as they were sealed',
+      )
       const { dedupId } = readSections(record)
       const first = dedupId === undefined ? undefined : this.#dedupIds.get(dedupId)
       if (first !== undefined) deduplicated.push({ index, offset: first, appendedAt: now })

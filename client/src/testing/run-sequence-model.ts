@@ -25,7 +25,18 @@ interface Window {
 }
 
 export type Step =
-  'add' | 'send' | 'deliver' | 'deliver_lost' | 'duplicate' | 'give_up' | 'drop' | 'busy' | 'refuse' | 'forget' | 'wait' | 'expire'
+  | 'add'
+  | 'send'
+  | 'deliver'
+  | 'deliver_lost'
+  | 'duplicate'
+  | 'give_up'
+  | 'drop'
+  | 'busy'
+  | 'refuse'
+  | 'forget'
+  | 'wait'
+  | 'expire'
 
 const target = { topicId: topicId(1), partition: partitionNumber(0) }
 const message = prepareMessage({}, 'x')
@@ -53,7 +64,8 @@ export class RunSequenceModel {
       backoff: new Backoff(new SeededRandom(seed), { firstMs: 1, mostMs: 10 }),
       place: () => undefined,
       settled: (run, error) => {
-        const kind = error === undefined ? 'acked' : error.name === 'outcome_unknown' ? 'unknown' : 'failed'
+        const kind =
+          error === undefined ? 'acked' : error.name === 'outcome_unknown' ? 'unknown' : 'failed'
         this.outcomes.get(this.#label(run))?.push(kind)
       },
     })
@@ -79,8 +91,16 @@ export class RunSequenceModel {
       case 'forget':
         if (!this.#isBaseZeroAbout()) this.#window = undefined
         return
-      default:
+      case 'deliver':
+      case 'deliver_lost':
+      case 'duplicate':
+      case 'give_up':
+      case 'drop':
+      case 'busy':
+      case 'refuse':
         return this.#travel(step, pick)
+      default:
+        step satisfies never
     }
   }
 
@@ -126,7 +146,15 @@ export class RunSequenceModel {
       const number = run.number!
       const label = this.#label(run)
       const crc = crc32(run.bytes)
-      this.#network.push({ run, label, number, count: run.count, crc, isAnswered: false, hasArrived: false })
+      this.#network.push({
+        run,
+        label,
+        number,
+        count: run.count,
+        crc,
+        isAnswered: false,
+        hasArrived: false,
+      })
     }
   }
 
@@ -168,8 +196,17 @@ export class RunSequenceModel {
     this.sequence.answered(attempt.run, outcome, this.#now)
   }
 
-  #judge({ label, number: { producerEpoch, base }, count, crc, isAnswered }: Attempt): AttemptOutcome {
-    const refuse = (name: MqError['name']): AttemptOutcome => ({ kind: 'failed', error: new MqError(name, name) })
+  #judge({
+    label,
+    number: { producerEpoch, base },
+    count,
+    crc,
+    isAnswered,
+  }: Attempt): AttemptOutcome {
+    const refuse = (name: MqError['name']): AttemptOutcome => ({
+      kind: 'failed',
+      error: new MqError(name, name),
+    })
     const window = this.#window
     if (window !== undefined && producerEpoch < window.epoch) return refuse('producer_fenced')
     const isFresh = window === undefined || producerEpoch > window.epoch

@@ -11,9 +11,9 @@ export interface World {
   readonly cluster: FakeCluster
   readonly client: Client
   /** Lets virtual time pass until the promise settles, at most ten minutes. */
-  until<T>(promise: Promise<T>): Promise<T>
+  readonly until: <T>(promise: Promise<T>) => Promise<T>
   /** What the promise was rejected with. */
-  failure(promise: Promise<unknown>): Promise<Error>
+  readonly failure: (promise: Promise<unknown>) => Promise<Error>
 }
 
 export interface WorldOptions extends ConnectOptions {
@@ -23,7 +23,11 @@ export interface WorldOptions extends ConnectOptions {
 
 const mostMs = 600_000
 
-export async function makeWorld({ brokers = 1, seed = 1, ...options }: WorldOptions = {}): Promise<World> {
+export async function makeWorld({
+  brokers = 1,
+  seed = 1,
+  ...options
+}: WorldOptions = {}): Promise<World> {
   const clock = new Scheduler()
   const random = new SeededRandom(seed)
   const transport = loopbackTransport(clock)
@@ -38,7 +42,12 @@ export async function makeWorld({ brokers = 1, seed = 1, ...options }: WorldOpti
   const cluster = await FakeCluster.start(clock, transport, brokers)
   const client = await until(connect(cluster.coordinator, { clock, random, transport, ...options }))
   const failure = async (promise: Promise<unknown>): Promise<Error> => {
-    const outcome = await until(promise.then(() => undefined, (error: Error) => error))
+    const outcome = await until(
+      promise.then(
+        () => undefined,
+        (error: Error) => error,
+      ),
+    )
     assert(outcome !== undefined, 'what should fail does not succeed')
     return outcome
   }

@@ -22,7 +22,10 @@ export class Cluster {
   readonly brokers: readonly RoleProcess[]
   readonly #scene: Scene
 
-  private constructor(scene: Scene, roles: { server: string; coordinator: RoleProcess; brokers: RoleProcess[] }) {
+  private constructor(
+    scene: Scene,
+    roles: { server: string; coordinator: RoleProcess; brokers: RoleProcess[] },
+  ) {
     this.#scene = scene
     this.server = roles.server
     this.coordinator = roles.coordinator
@@ -30,7 +33,11 @@ export class Cluster {
   }
 
   static async start(scene: Scene, options: ClusterOptions = {}): Promise<Cluster> {
-    const { brokers = 1, brokersLater = false, brokerData = (id) => scene.path(`broker-${id}`) } = options
+    const {
+      brokers = 1,
+      brokersLater = false,
+      brokerData = (id) => scene.path(`broker-${id}`),
+    } = options
     const server = `127.0.0.1:${await freePorts()}`
     const coordinator = role(scene, {
       name: 'coordinator',
@@ -39,7 +46,9 @@ export class Cluster {
     })
     const ids = Array.from({ length: brokers }, (_, index) => index + 1)
     const all = await Promise.all(
-      ids.map(async (id) => brokerRole(scene, { id, server, data: brokerData(id), port: await freePorts() })),
+      ids.map(async (id) =>
+        brokerRole(scene, { id, server, data: brokerData(id), port: await freePorts() }),
+      ),
     )
     await coordinator.start()
     if (!brokersLater) await Promise.all(all.map((broker) => broker.start()))
@@ -66,7 +75,9 @@ export class Cluster {
   async done(...args: string[]): Promise<CliResult> {
     const result = await this.popmq(...args)
     if (result.code === 0) return result
-    throw new Error(`popmq ${args.join(' ')} ended with ${result.code ?? result.signal}: ${result.stderr}`)
+    throw new Error(
+      `popmq ${args.join(' ')} ended with ${result.code ?? result.signal}: ${result.stderr}`,
+    )
   }
 
   /** Starts `popmq …` against it. */
@@ -87,24 +98,46 @@ export interface BrokerPlace {
 /** A broker that is not started yet. */
 export function brokerRole(scene: Scene, { id, server, data, port }: BrokerPlace): RoleProcess {
   const address = `127.0.0.1:${port}`
-  const args = ['broker', '--id', String(id), '--coordinators', server, '--data', data, '--listen', address]
+  const args = [
+    'broker',
+    '--id',
+    String(id),
+    '--coordinators',
+    server,
+    '--data',
+    data,
+    '--listen',
+    address,
+  ]
   return role(scene, { name: `broker ${id}`, address, args })
 }
 
 /** `popmq dev`: coordinator and broker in one process, not started yet. */
-export async function devRole(scene: Scene, data: string): Promise<RoleProcess & { readonly server: string }> {
+export async function devRole(
+  scene: Scene,
+  data: string,
+): Promise<RoleProcess & { readonly server: string }> {
   const base = await freePorts(11)
   const server = `127.0.0.1:${base}`
   const args = ['dev', '--data', data, '--port-base', String(base), '--log-level', 'info']
   // Its broker serves last.
-  return Object.assign(role(scene, { name: 'dev', address: `127.0.0.1:${base + 10}`, args }), { server })
+  return Object.assign(role(scene, { name: 'dev', address: `127.0.0.1:${base + 10}`, args }), {
+    server,
+  })
 }
 
-export async function connectTo(scene: Scene, server: string, options: ConnectOptions = {}): Promise<Client> {
+export async function connectTo(
+  scene: Scene,
+  server: string,
+  options: ConnectOptions = {},
+): Promise<Client> {
   return scene.keep(await connect(server, options))
 }
 
-function role(scene: Scene, settings: { name: string; address: string; args: readonly string[] }): RoleProcess {
+function role(
+  scene: Scene,
+  settings: { name: string; address: string; args: readonly string[] },
+): RoleProcess {
   const process = scene.keep(new RoleProcess(settings))
   scene.onFailure(() => process.output)
   return process

@@ -26,7 +26,13 @@ export class DiskImage {
     await (await open(file, 'wx')).close()
     await truncate(file, bytes)
     // Lazy initialisation would write in the background, at a time of its own.
-    await run('mkfs.ext4', ['-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', file])
+    await run('mkfs.ext4', [
+      '-q',
+      '-F',
+      '-E',
+      'lazy_itable_init=0,lazy_journal_init=0,nodiscard',
+      file,
+    ])
     return DiskImage.#mount(file)
   }
 
@@ -70,7 +76,9 @@ export async function whyNoImages(folder: string): Promise<string | undefined> {
   }
 }
 
-const settings = ['dirty_writeback_centisecs', 'dirty_expire_centisecs'].map((name) => `/proc/sys/vm/${name}`)
+const settings = ['dirty_writeback_centisecs', 'dirty_expire_centisecs'].map(
+  (name) => `/proc/sys/vm/${name}`,
+)
 
 /** Keeps the kernel from writing dirty pages by itself, so that what is not synced is surely lost in a cut. */
 export class HeldWriteback {
@@ -94,7 +102,8 @@ export class HeldWriteback {
   async close(): Promise<void> {
     for (const [file, value] of this.#before) {
       await writeFile(file, value)
-      if ((await readFile(file, 'utf8')) !== value) throw new Error(`${file} could not be set back to ${value}`)
+      if ((await readFile(file, 'utf8')) !== value)
+        throw new Error(`${file} could not be set back to ${value}`)
     }
     this.#restored()
   }

@@ -41,7 +41,10 @@ const bad: Readonly<Record<string, readonly [readonly string[], string]>> = {
   'an acknowledged message that nobody saw is lost': [['a/k=0@0', 'b/k=0@1', 'c=1@0'], 'lost'],
   'a message at two places is a duplicate': [[...good, 'a/k=0@2'], 'duplicate'],
   'a message that was not sent is alien': [[...good, 'z=1@2'], 'alien'],
-  'a key whose messages changed places is in disorder': [['b/k=0@0', 'a/k=0@1', 'c=1@0', 'd=1@1'], 'disorder'],
+  'a key whose messages changed places is in disorder': [
+    ['b/k=0@0', 'a/k=0@1', 'c=1@0', 'd=1@1'],
+    'disorder',
+  ],
   'a key in two partitions is in disorder': [['a/k=0@0', 'b/k=1@2', 'c=1@3', 'd=1@4'], 'disorder'],
   'another key than was sent is disorder': [['a/k=0@0', 'b/q=0@1', 'c=1@0', 'd=1@1'], 'disorder'],
   'an offset left out is a jump': [['a/k=0@0', 'b/k=0@2', 'c=1@0', 'd=1@1'], 'jump'],
@@ -63,6 +66,13 @@ void test('a place that holds another message in a later reading was used again'
   assert.ok(kinds(history).includes('reuse'))
 })
 
+void test('a message that was seen once and is not there later is lost, acknowledged or not', () => {
+  const history = sample()
+  history.reading(sightings('e=1@2'), { isWhole: false })
+  history.reading(sightings(...good), { isWhole: true })
+  assert.deepEqual(kinds(history), ['lost'])
+})
+
 void test('a receipt that names another place is untrue', () => {
   const history = sample()
   history.acked('e', { partition: 1, offset: 7 })
@@ -74,7 +84,10 @@ void test('a receipt whose place holds nothing is a loss that names the place', 
   const history = sample()
   history.acked('e', { partition: 1, offset: 2 })
   history.reading(sightings(...good), { isWhole: true })
-  assert.deepEqual(history.problems().map(({ sentence }) => sentence), ['e was acknowledged at 1@2 and is gone'])
+  assert.deepEqual(
+    history.problems().map(({ sentence }) => sentence),
+    ['e was acknowledged at 1@2 and is gone'],
+  )
 })
 
 void test('a part of the topic proves no loss', () => {

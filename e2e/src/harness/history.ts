@@ -19,7 +19,7 @@ export interface Problem {
 
 /**
  * What one scenario sent to a topic, what was acknowledged, and what its readers saw; `problems` compares them.
- *   lost       acknowledged, and a reader of everything did not see it
+ *   lost       acknowledged, or seen before, and a reader of everything did not see it
  *   alien      seen, and never sent
  *   duplicate  at two places
  *   disorder   messages of a key stand in two partitions, or not in the order they were sent
@@ -57,6 +57,7 @@ export class History {
   /** All that one reader saw, in its order: everything there was, or a part. */
   reading(sightings: Iterable<Sighting>, { isWhole }: { readonly isWhole: boolean }): void {
     const ids = new Set<string>()
+    const before = isWhole ? new Map(this.#places) : undefined
     const lastOffsets = new Map<number, number>()
     const keys = new Map<string, { readonly order: number; readonly partition: number }>()
     for (const sighting of sightings) {
@@ -65,7 +66,7 @@ export class History {
       this.#follow(sighting, lastOffsets)
       this.#order(sighting, keys)
     }
-    if (isWhole) this.#missing(ids)
+    if (before !== undefined) this.#missing(ids, before)
   }
 
   /** What is wrong; at most ten of a kind. */
@@ -81,13 +82,19 @@ export class History {
   #place({ id, partition, offset }: Sighting): void {
     const place = `${partition}@${offset}`
     const holder = this.#held.get(place)
-    if (holder !== undefined && holder !== id) this.#tell('reuse', `${place} held ${holder} and ${id}`)
+    if (holder !== undefined && holder !== id)
+      this.#tell('reuse', `${place} held ${holder} and ${id}`)
     const other = this.#places.get(id)
-    if (other !== undefined && other !== place) this.#tell('duplicate', `${id} stands at ${other} and at ${place}`)
-    if (holder === undefined && !this.#sent.has(id)) this.#tell('alien', `${place} holds ${id}, which was never sent`)
+    if (other !== undefined && other !== place)
+      this.#tell('duplicate', `${id} stands at ${other} and at ${place}`)
+    if (holder === undefined && !this.#sent.has(id))
+      this.#tell('alien', `${place} holds ${id}, which was never sent`)
     const receipt = this.#receipts.get(id)
     if (receipt !== undefined && (receipt.partition !== partition || receipt.offset !== offset)) {
-      this.#tell('receipt', `the receipt of ${id} says ${receipt.partition}@${receipt.offset}, it stands at ${place}`)
+      this.#tell(
+        'receipt',
+        `the receipt of ${id} says ${receipt.partition}@${receipt.offset}, it stands at ${place}`,
+      )
     }
     this.#held.set(place, id)
     this.#places.set(id, place)
@@ -101,7 +108,10 @@ export class History {
     lastOffsets.set(partition, offset)
   }
 
-  #order({ id, partition, key }: Sighting, keys: Map<string, { order: number; partition: number }>): void {
+  #order(
+    { id, partition, key }: Sighting,
+    keys: Map<string, { order: number; partition: number }>,
+  ): void {
     const sent = this.#sent.get(id)
     if (sent === undefined) return
     if (key !== undefined && (key ?? undefined) !== sent.key) {
@@ -110,18 +120,31 @@ export class History {
     if (sent.key === undefined) return
     const before = keys.get(sent.key)
     if (before !== undefined && before.partition !== partition) {
-      this.#tell('disorder', `key ${sent.key} is in partitions ${before.partition} and ${partition}`)
+      this.#tell(
+        'disorder',
+        `key ${sent.key} is in partitions ${before.partition} and ${partition}`,
+      )
     } else if (before !== undefined && before.order > sent.order) {
-      this.#tell('disorder', `of key ${sent.key}, ${id} (sent as ${sent.order}) came after number ${before.order}`)
+      this.#tell(
+        'disorder',
+        `of key ${sent.key}, ${id} (sent as ${sent.order}) came after number ${before.order}`,
+      )
     }
     keys.set(sent.key, { order: sent.order, partition })
   }
 
-  #missing(ids: ReadonlySet<string>): void {
+  #missing(ids: ReadonlySet<string>, seenBefore: ReadonlyMap<string, string>): void {
     for (const id of this.#acked) {
       if (ids.has(id)) continue
       const receipt = this.#receipts.get(id)
-      this.#tell('lost', `${id} was acknowledged${receipt === undefined ? '' : ` at ${receipt.partition}@${receipt.offset}`} and is gone`)
+      this.#tell(
+        'lost',
+        `${id} was acknowledged${receipt === undefined ? '' : ` at ${receipt.partition}@${receipt.offset}`} and is gone`,
+      )
+    }
+    for (const [id, place] of seenBefore) {
+      if (!ids.has(id) && !this.#acked.has(id))
+        this.#tell('lost', `${id} was seen at ${place} and is gone`)
     }
   }
 

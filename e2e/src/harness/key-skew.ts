@@ -47,7 +47,9 @@ function authorsInOrder(random: SeededRandom): string[] {
   const names = new Set<string>()
   while (names.size < shape.keys) names.add(word(random, 10))
   const counts = keyCounts()
-  const authors = [...names].flatMap((name, index) => Array.from({ length: counts[index] ?? 0 }, () => name))
+  const authors = [...names].flatMap((name, index) =>
+    Array.from({ length: counts[index] ?? 0 }, () => name),
+  )
   for (let last = authors.length - 1; last > 0; last -= 1) {
     const other = Math.floor(random.next() * (last + 1))
     const [a, b] = [authors[last] ?? '', authors[other] ?? '']
@@ -83,10 +85,18 @@ function share(total: number, weights: readonly number[]): number[] {
 }
 
 const verbs = ['fix', 'add', 'remove', 'rename', 'document', 'speed up', 'simplify', 'test']
-const nouns = ['the commit log', 'a flaky test', 'the retry policy', 'über-long lines', 'the "quoted" path', 'メッセージ']
+const nouns = [
+  'the commit log',
+  'a flaky test',
+  'the retry policy',
+  'über-long lines',
+  'the "quoted" path',
+  'メッセージ',
+]
 
 function title(random: SeededRandom): string {
-  const pick = (list: readonly string[]): string => list[Math.floor(random.next() * list.length)] ?? ''
+  const pick = (list: readonly string[]): string =>
+    list[Math.floor(random.next() * list.length)] ?? ''
   return `${pick(verbs)} ${pick(nouns)} (${word(random, 8)})`
 }
 

@@ -37,7 +37,9 @@ export async function popmq(
   const { withinMs = 60_000, ...rest } = options
   const program = startPopmq(args, rest)
   try {
-    return toResult(await within(program.ended, { what: `popmq ${args.join(' ')} to end`, withinMs }))
+    return toResult(
+      await within(program.ended, { what: `popmq ${args.join(' ')} to end`, withinMs }),
+    )
   } catch (error) {
     program.signal('SIGKILL')
     throw error

@@ -36,7 +36,8 @@ export async function freePorts(count = 1): Promise<number> {
 async function isFree(port: number): Promise<boolean> {
   for (const host of ['127.0.0.1', '::1']) {
     const failure = await tryListen(port, host)
-    if (failure !== undefined && failure !== 'EADDRNOTAVAIL' && failure !== 'EAFNOSUPPORT') return false
+    if (failure !== undefined && failure !== 'EADDRNOTAVAIL' && failure !== 'EAFNOSUPPORT')
+      return false
   }
   return true
 }

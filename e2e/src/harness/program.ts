@@ -25,6 +25,7 @@ export class Program {
   readonly #name: string
   readonly #child: ChildProcess
   #stdout = ''
+  #lineCount = 0
   #stderr = ''
   #hasEnded = false
 
@@ -38,7 +39,10 @@ export class Program {
       detached: true,
     })
     const child = this.#child
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text))
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+      this.#lineCount += text.split('\n').length - 1
+    })
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text))
     const done = lastAct(() => this.#signal('SIGKILL'))
     this.ended = new Promise((resolve, reject) => {
@@ -72,6 +76,11 @@ export class Program {
   }
   get stderr(): string {
     return this.#stderr
+  }
+
+  /** How many whole lines it wrote to stdout so far. */
+  get lineCount(): number {
+    return this.#lineCount
   }
 
   /** The objects that it wrote so far, one per whole line. @throws SyntaxError when a line is not JSON */

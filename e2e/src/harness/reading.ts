@@ -19,6 +19,29 @@ export async function readAll(client: Client, topic: string): Promise<Message[]>
   return all
 }
 
+/** Reads a topic from its first message on until it is stopped, and keeps what it saw. */
+export class RunningReader {
+  readonly seen: Message[] = []
+  readonly #stop = new AbortController()
+  readonly #ended: Promise<void>
+
+  constructor(client: Client, topic: string) {
+    this.#ended = this.#read(client, topic)
+  }
+
+  /** @throws MqError what reading failed with */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#ended
+  }
+
+  async #read(client: Client, topic: string): Promise<void> {
+    await using consumer = client.pullConsumer({ topics: [topic], waitMs: 1_000 })
+    const { signal } = this.#stop
+    for await (const { messages } of consumer.batches({ signal })) this.seen.push(...messages)
+  }
+}
+
 /** Everything in a topic as `popmq consume` prints it. */
 export async function consumeAll(cluster: Cluster, topic: string): Promise<readonly JsonLine[]> {
   const { lines } = await cluster.done('consume', topic, '--from', 'earliest', '--until-idle', '1s')
@@ -39,7 +62,10 @@ export function toMessage(topic: string, event: CommitEvent): OutgoingMessage {
 /** What a reader saw, for the history: the `id` in the value names the message. */
 export function sightings(messages: Iterable<Message | JsonLine>): Sighting[] {
   return [...messages].map((message) => {
-    const { partition, offset, key, value } = message as Pick<Message, 'partition' | 'offset' | 'key' | 'value'>
+    const { partition, offset, key, value } = message as Pick<
+      Message,
+      'partition' | 'offset' | 'key' | 'value'
+    >
     return { partition, offset, key: key ?? null, id: (value as { readonly id: string }).id }
   })
 }

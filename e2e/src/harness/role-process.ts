@@ -115,14 +115,17 @@ export class RoleProcess {
     await this.#program.stop('SIGKILL')
   }
 
-  async #get(path: string): Promise<{ readonly status: number; readonly text: string } | undefined> {
+  async #get(
+    path: string,
+  ): Promise<{ readonly status: number; readonly text: string } | undefined> {
     try {
       const signal = AbortSignal.timeout(2_000)
       const response = await fetch(`http://${this.address}${path}`, { signal })
       return { status: response.status, text: await response.text() }
     } catch (error) {
       // Nobody listens, or it was killed while it answered.
-      if (error instanceof TypeError || (error instanceof Error && error.name === 'TimeoutError')) return undefined
+      if (error instanceof TypeError || (error instanceof Error && error.name === 'TimeoutError'))
+        return undefined
       throw error
     }
   }

@@ -1,10 +1,10 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { type Closable, closeAll } from '@popmq/kit'
 import { lastAct } from './last-act.ts'
-import { rmSync } from 'node:fs'
 
 /** What one scenario holds: a folder and whatever it started, let go in reverse order however it ends. */
 export class Scene {
@@ -63,7 +63,7 @@ export function scenario(
     try {
       await body(scene, t)
     } catch (error) {
-      t.diagnostic(tail(scene.account()))
+      for (const line of tail(scene.account()).split('\n')) t.diagnostic(line)
       throw error
     } finally {
       await scene.close()

@@ -48,21 +48,24 @@ async function assertWhole({ cluster, history }: Stopped): Promise<void> {
   assert.deepEqual(history.problems(), [])
 }
 
-scenario('a bit that flipped in the synced log is refused by damaged_log, naming the file, and the log stays as it is', async (scene) => {
-  const stopped = await killedBroker(scene)
-  const { cluster, segment } = stopped
-  const bytes = await readFile(segment)
-  for (const at of [Math.floor(bytes.length / 3), Math.floor(bytes.length / 2)]) {
-    const flipped = Buffer.from(bytes)
-    flipped.writeUInt8(flipped.readUInt8(at) ^ 0x10, at)
-    await writeFile(segment, flipped)
-    await assertDamaged(cluster, segment)
-    assert.deepEqual(await readFile(segment), flipped)
-  }
-  await writeFile(segment, bytes)
-  await cluster.broker().start()
-  await assertWhole(stopped)
-})
+scenario(
+  'a bit that flipped in the synced log is refused by damaged_log, naming the file, and the log stays as it is',
+  async (scene) => {
+    const stopped = await killedBroker(scene)
+    const { cluster, segment } = stopped
+    const bytes = await readFile(segment)
+    for (const at of [Math.floor(bytes.length / 3), Math.floor(bytes.length / 2)]) {
+      const flipped = Buffer.from(bytes)
+      flipped.writeUInt8(flipped.readUInt8(at) ^ 0x10, at)
+      await writeFile(segment, flipped)
+      await assertDamaged(cluster, segment)
+      assert.deepEqual(await readFile(segment), flipped)
+    }
+    await writeFile(segment, bytes)
+    await cluster.broker().start()
+    await assertWhole(stopped)
+  },
+)
 
 scenario('a segment that was removed or cut short is refused by damaged_log', async (scene) => {
   const { cluster, history, segment } = await killedBroker(scene)
@@ -81,18 +84,21 @@ scenario('a segment that was removed or cut short is refused by damaged_log', as
   await assertWhole({ cluster, history, segment })
 })
 
-scenario('a torn tail is cut away and nothing that was acknowledged goes with it', async (scene) => {
-  const stopped = await killedBroker(scene)
-  const { cluster, segment } = stopped
-  const bytes = await readFile(segment)
-  await appendFile(segment, bytes.subarray(0, 777))
-  await cluster.broker().start()
-  assert.match(cluster.broker().log, / log_recovered .* cutBytes=777 isClean=false /)
-  await assertWhole(stopped)
-  await cluster.done('produce', 'commits', '{"id":"after"}', '--partition', '0')
-  const end = (await readFile(segment)).indexOf('"id":"after"')
-  assert.ok(end >= bytes.length, 'new messages stand behind the acknowledged ones')
-})
+scenario(
+  'a torn tail is cut away and nothing that was acknowledged goes with it',
+  async (scene) => {
+    const stopped = await killedBroker(scene)
+    const { cluster, segment } = stopped
+    const bytes = await readFile(segment)
+    await appendFile(segment, bytes.subarray(0, 777))
+    await cluster.broker().start()
+    assert.match(cluster.broker().log, / log_recovered .* cutBytes=777 isClean=false /)
+    await assertWhole(stopped)
+    await cluster.done('produce', 'commits', '{"id":"after"}', '--partition', '0')
+    const end = (await readFile(segment)).indexOf('"id":"after"')
+    assert.ok(end >= bytes.length, 'new messages stand behind the acknowledged ones')
+  },
+)
 
 scenario('a broker that lost its checkpoints rebuilds everything from the log', async (scene) => {
   const stopped = await killedBroker(scene)

@@ -61,30 +61,45 @@ async function makeRoom(folder: string): Promise<void> {
 
 /** @returns how a single produce ended that was tried for two seconds: '' when it went through */
 async function tryProduce(cluster: Cluster, topic: string): Promise<string> {
-  const { code, stderr } = await cluster.popmq('produce', topic, '{"id":"try"}', '--deliver-within', '2s')
+  const { code, stderr } = await cluster.popmq(
+    'produce',
+    topic,
+    '{"id":"try"}',
+    '--deliver-within',
+    '2s',
+  )
   return code === 0 ? '' : stderr
 }
 
 /** Until a produce ends with disk_full; its last try may end without an answer. */
 function untilRefused(cluster: Cluster, topic: string): Promise<void> {
   const refusal = /^error disk_full: .+ \(free disk space or lower retention; reads go on\)$/m
-  return until(async () => refusal.test(await tryProduce(cluster, topic)), { what: 'produce to be refused with disk_full' })
+  return until(async () => refusal.test(await tryProduce(cluster, topic)), {
+    what: 'produce to be refused with disk_full',
+  })
 }
 
-scenario('on a disk that runs full produce is refused with disk_full, consume goes on, and room made lets produce go on', async (scene, t) => {
-  if (await skipsWithoutImages(scene, t)) return
-  const { cluster, disk } = await clusterOnDisk(scene)
-  await cluster.done('topic', 'create', 'orders', '--partitions', '1')
-  await cluster.done('produce', 'orders', '{"id":"before"}')
-  leaveRoom(disk.folder, refuseBelowBytes - mebibyte)
-  await untilRefused(cluster, 'orders')
+scenario(
+  'on a disk that runs full produce is refused with disk_full, consume goes on, and room made lets produce go on',
+  async (scene, t) => {
+    if (await skipsWithoutImages(scene, t)) return
+    const { cluster, disk } = await clusterOnDisk(scene)
+    await cluster.done('topic', 'create', 'orders', '--partitions', '1')
+    await cluster.done('produce', 'orders', '{"id":"before"}')
+    leaveRoom(disk.folder, refuseBelowBytes - mebibyte)
+    await untilRefused(cluster, 'orders')
 
-  const ids = (await consumeAll(cluster, 'orders')).map(({ value }) => (value as { id: string }).id)
-  assert.equal(ids[0], 'before')
-  await cluster.done('topic', 'create', 'another', '--partitions', '1')
-  await makeRoom(disk.folder)
-  await until(async () => (await tryProduce(cluster, 'orders')) === '', { what: 'produce to go on' })
-})
+    const ids = (await consumeAll(cluster, 'orders')).map(
+      ({ value }) => (value as { id: string }).id,
+    )
+    assert.equal(ids[0], 'before')
+    await cluster.done('topic', 'create', 'another', '--partitions', '1')
+    await makeRoom(disk.folder)
+    await until(async () => (await tryProduce(cluster, 'orders')) === '', {
+      what: 'produce to go on',
+    })
+  },
+)
 
 scenario('on a full disk a purge gives back the room that lets produce go on', async (scene, t) => {
   if (await skipsWithoutImages(scene, t)) return
@@ -100,45 +115,60 @@ scenario('on a full disk a purge gives back the room that lets produce go on', a
   await untilRefused(cluster, 'orders')
 
   await cluster.done('topic', 'purge', 'bulk', '--yes')
-  await until(async () => (await tryProduce(cluster, 'orders')) === '', { what: 'produce to go on', withinMs: 60_000 })
+  await until(async () => (await tryProduce(cluster, 'orders')) === '', {
+    what: 'produce to go on',
+    withinMs: 60_000,
+  })
   assert.ok(freeBytes(disk.folder) > refuseBelowBytes)
-  const ids = (await consumeAll(cluster, 'orders')).map(({ value: kept }) => (kept as { id: string }).id)
+  const ids = (await consumeAll(cluster, 'orders')).map(
+    ({ value: kept }) => (kept as { id: string }).id,
+  )
   assert.equal(ids[0], 'kept')
   assert.deepEqual(await consumeAll(cluster, 'bulk'), [])
 })
 
-scenario('a disk that another program fills at once, in the middle of the traffic, costs no acknowledged message', async (scene, t) => {
-  if (await skipsWithoutImages(scene, t)) return
-  const { cluster, disk } = await clusterOnDisk(scene)
-  await cluster.done('topic', 'create', 'commits', '--partitions', '8')
-  const client = await cluster.connect()
-  const producer = client.producer({ batchMessages: 50 })
-  const history = new History()
-  const events = skewedEvents(7)
-  let next = 0
-  let isOver = false
-  const send = async (): Promise<void> => {
-    while (!isOver && next < events.length) {
-      const slice = events.slice(next, next + 50)
-      next += slice.length
-      await sendInto(history, producer, slice.map((event) => toMessage('commits', event)))
+scenario(
+  'a disk that another program fills at once, in the middle of the traffic, costs no acknowledged message',
+  async (scene, t) => {
+    if (await skipsWithoutImages(scene, t)) return
+    const { cluster, disk } = await clusterOnDisk(scene)
+    await cluster.done('topic', 'create', 'commits', '--partitions', '8')
+    const client = await cluster.connect()
+    const producer = client.producer({ batchMessages: 50 })
+    const history = new History()
+    const events = skewedEvents(7)
+    let next = 0
+    let isOver = false
+    const send = async (): Promise<void> => {
+      while (!isOver && next < events.length) {
+        const slice = events.slice(next, next + 50)
+        next += slice.length
+        await sendInto(
+          history,
+          producer,
+          slice.map((event) => toMessage('commits', event)),
+        )
+      }
     }
-  }
-  const senders = Array.from({ length: 4 }, send)
-  await until(() => history.ackedCount >= 500, { what: 'traffic', everyMs: 1 })
-  leaveNothing(disk.folder)
-  await untilRefused(cluster, 'commits')
-  const ackedWhenFull = history.ackedCount
-  assert.ok(next < events.length, 'the disk was full before the traffic was over')
-  assert.ok((await readAll(client, 'commits')).length >= ackedWhenFull, 'consume goes on')
+    const senders = Array.from({ length: 4 }, send)
+    await until(() => history.ackedCount >= 500, { what: 'traffic', everyMs: 1 })
+    leaveNothing(disk.folder)
+    await untilRefused(cluster, 'commits')
+    const ackedWhenFull = history.ackedCount
+    assert.ok(next < events.length, 'the disk was full before the traffic was over')
+    assert.ok((await readAll(client, 'commits')).length >= ackedWhenFull, 'consume goes on')
 
-  await makeRoom(disk.folder)
-  await until(() => history.ackedCount >= ackedWhenFull + 200, { what: 'the traffic to go on' })
-  isOver = true
-  await Promise.all(senders)
-  await cluster.broker().stop('SIGKILL')
-  await cluster.broker().start()
-  const seen = sightings(await readAll(client, 'commits')).filter(({ id }) => id !== 'try')
-  history.reading(seen, { isWhole: true })
-  assert.deepEqual(history.problems().filter(({ kind }) => kind !== 'jump'), [])
-})
+    await makeRoom(disk.folder)
+    await until(() => history.ackedCount >= ackedWhenFull + 200, { what: 'the traffic to go on' })
+    isOver = true
+    await Promise.all(senders)
+    await cluster.broker().stop('SIGKILL')
+    await cluster.broker().start()
+    const seen = sightings(await readAll(client, 'commits')).filter(({ id }) => id !== 'try')
+    history.reading(seen, { isWhole: true })
+    assert.deepEqual(
+      history.problems().filter(({ kind }) => kind !== 'jump'),
+      [],
+    )
+  },
+)

@@ -9,7 +9,7 @@ import { Cluster } from '../harness/cluster.ts'
 import { DiskImage, HeldWriteback, whyNoImages } from '../harness/disk-image.ts'
 import { History } from '../harness/history.ts'
 import { skewedEvents } from '../harness/key-skew.ts'
-import { readAll, sendInto, sightings, toMessage } from '../harness/reading.ts'
+import { readAll, RunningReader, sendInto, sightings, toMessage } from '../harness/reading.ts'
 import { scenario } from '../harness/scenario.ts'
 import { until } from '../harness/waiting.ts'
 
@@ -44,36 +44,51 @@ scenario('no message acknowledged at level disk is lost in three power cuts', as
   let disk = await DiskImage.create(scene.path('disk-0.image'), diskBytes)
   scene.keep({ close: () => disk.close() })
   // Each mount has a path of its own; the broker is always given this one.
-  const cluster = await Cluster.start(scene, { brokersLater: true, brokerData: () => path.join(disk.folder, 'data') })
+  const cluster = await Cluster.start(scene, {
+    brokersLater: true,
+    brokerData: () => path.join(disk.folder, 'data'),
+  })
   await startOn(cluster, disk)
   await cluster.done('topic', 'create', 'commits', '--partitions', '8')
   const client = await cluster.connect()
   const producer = client.producer({ acks: 'disk', batchMessages: 50 })
   const history = new History()
   const events = skewedEvents(5).slice(0, 12_000)
+  const reader = new RunningReader(client, 'commits')
   let next = 0
   const sendUntilCut = async (isOver: () => boolean): Promise<void> => {
     while (!isOver() && next < events.length) {
       const slice = events.slice(next, next + 50)
       next += slice.length
-      await sendInto(history, producer, slice.map((event) => toMessage('commits', event)))
+      await sendInto(
+        history,
+        producer,
+        slice.map((event) => toMessage('commits', event)),
+      )
     }
   }
   for (let cut = 1; cut <= 3; cut += 1) {
     let isOver = false
     const before = history.ackedCount
     const senders = Array.from({ length: 4 }, () => sendUntilCut(() => isOver))
-    await until(() => history.ackedCount >= before + 1_000, { what: '1,000 acknowledgements', everyMs: 1 })
+    await until(() => history.ackedCount >= before + 1_000, {
+      what: '1,000 acknowledgements',
+      everyMs: 1,
+    })
     await cluster.broker().stop('SIGKILL')
     assert.ok(next < events.length, 'the cut falls into the traffic')
     isOver = true
     disk = await disk.cut(`disk-${cut}.image`)
     await startOn(cluster, disk)
     await Promise.all(senders)
+    // What anyone saw before the cut must be there as well, and where it was.
+    history.reading(sightings(reader.seen), { isWhole: false })
     history.reading(sightings(await readAll(client, 'commits')), { isWhole: true })
     assert.deepEqual(history.problems(), [], `after cut ${cut}`)
   }
   assert.ok(history.ackedCount >= 3_000)
+  assert.ok(reader.seen.length >= 3_000, 'the reader ran along')
+  await reader.stop()
 })
 
 function startOn(cluster: Cluster, disk: DiskImage): Promise<void> {

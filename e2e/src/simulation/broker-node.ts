@@ -145,7 +145,8 @@ export class BrokerNode {
 
   #isExplained(error: unknown): boolean {
     const isDisk = error instanceof Error && error.name === 'StorageError'
-    if (isDisk || isMqError(error, 'disk_failed')) return this.disk.faults > 0
+    // On a full disk a broker cannot begin its epoch: it is started again until there is room.
+    if (isDisk || isMqError(error, 'disk_failed', 'outcome_unknown')) return this.disk.faults > 0
     // Upkeep that met a failing disk names it as its cause.
     if (isMqError(error, 'internal')) return this.disk.faults > 0 && isStorageError(error.cause)
     return isMqError(error, ...explained)

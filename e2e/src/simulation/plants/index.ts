@@ -1,7 +1,9 @@
+import { brokerPlants } from './broker-plants.ts'
 import type { Plant } from './plant.ts'
+import { storagePlants } from './storage-plants.ts'
 
-/** Every planted bug, by name. */
-export const plants: readonly Plant[] = []
+/** Every planted bug. */
+export const plants: readonly Plant[] = [...storagePlants, ...brokerPlants]
 
 export function plantNamed(name: string): Plant | undefined {
   return plants.find((plant) => plant.name === name)

@@ -44,18 +44,22 @@ export class Sender {
         continue
       }
       const topic = topics.find(({ name }) => name === plan.name)
-      if (topic !== undefined) await this.#sendRun(plan, topic)
+      if (topic !== undefined) await this.#sendSome(plan, topic)
     }
   }
 
-  async #sendRun(plan: TopicPlan, topic: TopicInfo): Promise<void> {
+  async #sendSome(plan: TopicPlan, topic: TopicInfo): Promise<void> {
     const { random, history } = this.#parts
     const partition = between(random, 0, topic.sets.length - 1)
     const acks = random.next() < 0.25 ? 'received' : 'disk'
-    const count = random.next() < 0.5 ? 1 : between(random, 2, 12)
-    const sends = Array.from({ length: count }, () => this.#make(plan, { partition, acks }))
-    history.sending(sends)
-    await this.#producers[acks].send(topic, partition, sends)
+    // A burst has as many runs under way as a window remembers, and more waiting.
+    const runs = random.next() < 0.1 ? between(random, 4, 8) : 1
+    for (let run = 0; run < runs; run += 1) {
+      const count = random.next() < 0.5 ? 1 : between(random, 2, 12)
+      const sends = Array.from({ length: count }, () => this.#make(plan, { partition, acks }))
+      history.sending(sends)
+      await this.#producers[acks].send(topic, partition, sends)
+    }
   }
 
   #make(plan: TopicPlan, { partition, acks }: { partition: number; acks: AckLevel }): Send {
