@@ -49,3 +49,18 @@ void test('ten thousand waiters need one timer', async () => {
   assert.equal(woken, 10_000)
   assert.ok(clock.eventsRun - before <= 2, `${clock.eventsRun - before} timers ran`)
 })
+
+void test('waiters that were woken early leave nothing behind', async () => {
+  const clock = new Scheduler()
+  const waiters = new Waiters(clock)
+  let woken = 0
+  for (let round = 0; round < 10_000; round += 1) {
+    waiters.hold([keyOf(0)], 60_000, () => (woken += 1))
+    waiters.wake(keyOf(0))
+  }
+  waiters.hold([keyOf(0)], 100, () => (woken += 1))
+  assert.equal(woken, 10_000)
+  assert.ok(waiters.deadlinesHeld <= 1_100, `${waiters.deadlinesHeld} deadlines are held`)
+  await clock.run(100)
+  assert.equal(woken, 10_001)
+})

@@ -21,7 +21,7 @@ interface Held {
 export class Waiters {
   readonly #clock: Clock
   readonly #byKey = new Map<PartitionKey, Set<Held>>()
-  readonly #deadlines = new Heap<Held>((a, b) => a.deadlineMs < b.deadlineMs)
+  #deadlines = newDeadlines()
   #timer: Timer | undefined
   #timerAtMs = Number.POSITIVE_INFINITY
   #size = 0
@@ -35,6 +35,11 @@ export class Waiters {
     return this.#size
   }
 
+  /** Deadlines in memory, those of waiters that are over included. */
+  get deadlinesHeld(): number {
+    return this.#deadlines.size
+  }
+
   /** Calls `wake` once, when something happens in one of `keys` or after `waitMs`. */
   hold(keys: readonly PartitionKey[], waitMs: number, wake: () => void): Waiter {
     const held: Held = { keys, deadlineMs: this.#clock.monotonic() + waitMs, wake, isOver: false }
@@ -44,6 +49,7 @@ export class Waiters {
       else others.add(held)
     }
     this.#size += 1
+    if (this.#deadlines.size > 1_024 + 2 * this.#size) this.#forgetOver()
     this.#deadlines.push(held)
     this.#setTimer()
     return { cancel: () => void this.#release(held) }
@@ -73,6 +79,15 @@ export class Waiters {
     return true
   }
 
+  /** Most waiters are woken long before their deadline: theirs are dropped when they outnumber the living. */
+  #forgetOver(): void {
+    const living = newDeadlines()
+    for (let held = this.#deadlines.pop(); held !== undefined; held = this.#deadlines.pop()) {
+      if (!held.isOver) living.push(held)
+    }
+    this.#deadlines = living
+  }
+
   #setTimer(): void {
     const next = this.#deadlines.peek()
     if (next === undefined || next.deadlineMs >= this.#timerAtMs) return
@@ -91,4 +106,8 @@ export class Waiters {
     }
     this.#setTimer()
   }
+}
+
+function newDeadlines(): Heap<Held> {
+  return new Heap((a, b) => a.deadlineMs < b.deadlineMs)
 }
