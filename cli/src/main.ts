@@ -1,5 +1,4 @@
-/** `popmq`: see `run`. The first import comes first for a reason that it tells. */
-import './thread-pool.ts'
+/** `popmq`: see `run`. */
 import { readFileSync } from 'node:fs'
 import { run } from './run.ts'
 import { processSurroundings } from './surroundings.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -41,17 +41,25 @@ void test('six stuck threads freeze the pool of four, and not one of sixteen', (
   assert.equal(poolWith('', '16'), 'free')
 })
 
-void test('the size takes effect when it is set before anything used the pool', () => {
-  assert.equal(poolWith(`process.env.UV_THREADPOOL_SIZE ??= '16';`, undefined), 'free')
-})
-
-void test('importing the module asks for sixteen, unless the user asked for another number', async () => {
-  const module = JSON.stringify(new URL('./thread-pool.js', import.meta.url).href)
-  const script = `import(${module}).then(({ askedThreads }) => console.log(askedThreads, process.env.UV_THREADPOOL_SIZE))`
+/** How many threads the process of the real command has when it ends. */
+function threadsOfCommand(size: string | undefined): number {
+  const bin = path.join(import.meta.dirname, '../bin/popmq.js')
+  const script = `
+    process.on('exit', () => require('node:fs').writeSync(2, '\\n' + require('node:fs').readdirSync('/proc/self/task').length))
+    process.argv = ['node', 'popmq', '--version']
+    require(${JSON.stringify(bin)})`
   const environment = { ...process.env }
   delete environment['UV_THREADPOOL_SIZE']
-  const run = (env: NodeJS.ProcessEnv): string =>
-    spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', env }).stdout
-  assert.equal(run(environment), 'undefined 16\n')
-  assert.equal(run({ ...environment, UV_THREADPOOL_SIZE: '5' }), '5 5\n')
+  if (size !== undefined) environment['UV_THREADPOOL_SIZE'] = size
+  const { stderr } = spawnSync(process.execPath, ['-e', script], {
+    encoding: 'utf8',
+    env: environment,
+  })
+  return Number(stderr.trim().split('\n').at(-1))
+}
+
+void test('the command has sixteen threads, unless the user asks for another number', (t) => {
+  if (!existsSync('/proc/self/task')) return t.skip('Not run on this machine: there is no /proc')
+  const [few, wanted] = [threadsOfCommand('4'), threadsOfCommand(undefined)]
+  assert.equal(wanted - few, 12, `${few} threads with a pool of 4, ${wanted} with ours`)
 })

@@ -6,13 +6,18 @@ const encoder = new TextEncoder()
  */
 export function hash32(bytes: Uint8Array): number {
   let hash = 0x811c9dc5
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
+  for (let at = 0; at < bytes.length; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193)
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return (hash ^ (hash >>> 16)) >>> 0
 }
 
-/** The hash of a tag; 0 stands for "no tag", so a tag that hashes to 0 is given 1. */
+/** The hash of a tag's bytes; 0 stands for "no tag", so a tag that hashes to 0 is given 1. */
+export function hashOfTag(bytes: Uint8Array): number {
+  return Math.max(1, hash32(bytes))
+}
+
+/** The hash of a tag. */
 export function tagHash(tag: string): number {
-  return Math.max(1, hash32(encoder.encode(tag)))
+  return hashOfTag(encoder.encode(tag))
 }

@@ -1,11 +1,12 @@
 import { decodeFields, encodeFields } from './body.ts'
 import { MqError } from './errors.ts'
 import { dictionary, text } from './fields.ts'
-import { hash32, tagHash } from './hash.ts'
+import { hash32, hashOfTag } from './hash.ts'
 import { limits } from './limits.ts'
 import { prescan } from './prescan.ts'
 import { flags, recordFixedBytes, valueFormMask, valueForms } from './record-layout.ts'
 import type { RecordView } from './record.ts'
+import { encodeText } from './utf8.ts'
 
 /**
  * The sections between a record's fixed part and its body, each present when its flag is set, in this order:
@@ -42,41 +43,41 @@ export function prepareMessage(
   value: unknown,
 ): PreparedMessage {
   const { form, body } = encodeValue(value)
-  const parts = {
-    tag: section('tag', tag, limits.tagBytes),
-    key: section('key', key, limits.keyBytes),
-    headers: headers === undefined ? undefined : encodeHeaders(headers),
-    dedupId: section('dedupId', dedupId, limits.dedupIdBytes),
-  }
+  const tagBytes = tag === undefined ? undefined : section('tag', tag, limits.tagBytes)
+  const keyBytes = key === undefined ? undefined : section('key', key, limits.keyBytes)
+  const headerBytes = headers === undefined ? undefined : encodeHeaders(headers)
+  const idBytes =
+    dedupId === undefined ? undefined : section('dedupId', dedupId, limits.dedupIdBytes)
   let set = form
   let recordBytes = recordFixedBytes + body.length
-  if (parts.tag !== undefined)
-    [set, recordBytes] = [set | flags.tag, recordBytes + 2 + parts.tag.length]
-  if (parts.key !== undefined)
-    [set, recordBytes] = [set | flags.key, recordBytes + 2 + parts.key.length]
-  if (parts.headers !== undefined)
-    [set, recordBytes] = [set | flags.headers, recordBytes + 4 + parts.headers.length]
-  if (parts.dedupId !== undefined)
-    [set, recordBytes] = [set | flags.dedupId, recordBytes + 2 + parts.dedupId.length]
+  const count = (
+    part: Uint8Array,
+    { flag, lengthBytes }: { flag: number; lengthBytes: number },
+  ) => {
+    set |= flag
+    recordBytes += lengthBytes + part.length
+  }
+  if (tagBytes !== undefined) count(tagBytes, { flag: flags.tag, lengthBytes: 2 })
+  if (keyBytes !== undefined) count(keyBytes, { flag: flags.key, lengthBytes: 2 })
+  if (headerBytes !== undefined) count(headerBytes, { flag: flags.headers, lengthBytes: 4 })
+  if (idBytes !== undefined) count(idBytes, { flag: flags.dedupId, lengthBytes: 2 })
+  // Named one by one: a spread here took five microseconds a message.
   return {
-    ...parts,
-    body,
     flags: set,
+    tagHash: tagBytes === undefined ? 0 : hashOfTag(tagBytes),
+    keyHash: keyBytes === undefined ? 0 : hash32(keyBytes),
+    tag: tagBytes,
+    key: keyBytes,
+    headers: headerBytes,
+    dedupId: idBytes,
+    body,
     recordBytes,
-    tagHash: tag === undefined ? 0 : tagHash(tag),
-    keyHash: parts.key === undefined ? 0 : hash32(parts.key),
   }
 }
 
-function section(
-  name: string,
-  value: string | undefined,
-  mostBytes: number,
-): Uint8Array | undefined {
-  if (value === undefined) return undefined
-  if (typeof value !== 'string' || /\p{Surrogate}/u.test(value))
-    throw new MqError('invalid_request', `${name} must be well-formed text`)
-  const bytes = encoder.encode(value)
+function section(name: string, value: string, mostBytes: number): Uint8Array {
+  const bytes = typeof value === 'string' ? encodeText(value) : undefined
+  if (bytes === undefined) throw new MqError('invalid_request', `${name} must be well-formed text`)
   if (bytes.length > mostBytes)
     throw new MqError(
       'invalid_request',

@@ -1,6 +1,15 @@
 /** Damage on disk: what was acknowledged is never skipped over in silence, and what was not is cut away. */
 import assert from 'node:assert/strict'
-import { appendFile, open, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  open,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { Cluster } from '../harness/cluster.ts'
 import { History } from '../harness/history.ts'
@@ -93,6 +102,11 @@ scenario(
     await appendFile(segment, bytes.subarray(0, 777))
     await cluster.broker().start()
     assert.match(cluster.broker().log, / log_recovered .* cutBytes=777 isClean=false /)
+    const { size } = await stat(segment)
+    assert.ok(
+      size < bytes.length + 777,
+      'the torn bytes are off the disk: nothing can bring them back',
+    )
     await assertWhole(stopped)
     await cluster.done('produce', 'commits', '{"id":"after"}', '--partition', '0')
     const end = (await readFile(segment)).indexOf('"id":"after"')

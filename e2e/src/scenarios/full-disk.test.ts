@@ -14,11 +14,12 @@ import { type Scene, scenario } from '../harness/scenario.ts'
 import { until } from '../harness/waiting.ts'
 
 const mebibyte = 1_048_576
-/** Below this much room the broker refuses: two segments are kept back. */
-const refuseBelowBytes = 2 * 1_024 * mebibyte
+/** A segment is 1/32 of the disk here, and two of them are kept back: below 32 MiB produce is refused. */
+const diskBytes = 512 * mebibyte
+const littleRoom = 16 * mebibyte
 
 async function clusterOnDisk(scene: Scene): Promise<{ cluster: Cluster; disk: DiskImage }> {
-  const disk = scene.keep(await DiskImage.create(scene.path('disk.image'), 6 * 1_024 * mebibyte))
+  const disk = scene.keep(await DiskImage.create(scene.path('disk.image'), diskBytes))
   const cluster = await Cluster.start(scene, { brokerData: () => path.join(disk.folder, 'data') })
   return { cluster, disk }
 }
@@ -42,7 +43,7 @@ function leaveRoom(folder: string, bytes: number): void {
 
 /** Takes all the room there is. */
 function leaveNothing(folder: string): void {
-  leaveRoom(folder, 16 * mebibyte)
+  leaveRoom(folder, mebibyte)
   const fd = openSync(path.join(folder, 'more filler'), 'w')
   const block = new Uint8Array(65_536)
   try {
@@ -86,7 +87,7 @@ scenario(
     const { cluster, disk } = await clusterOnDisk(scene)
     await cluster.done('topic', 'create', 'orders', '--partitions', '1')
     await cluster.done('produce', 'orders', '{"id":"before"}')
-    leaveRoom(disk.folder, refuseBelowBytes - mebibyte)
+    leaveRoom(disk.folder, littleRoom)
     await untilRefused(cluster, 'orders')
 
     const ids = (await consumeAll(cluster, 'orders')).map(
@@ -110,8 +111,8 @@ scenario('on a full disk a purge gives back the room that lets produce go on', a
   const client = await cluster.connect()
   const producer = client.producer()
   const value = new Uint8Array(mebibyte)
-  await producer.sendBatch(Array.from({ length: 144 }, () => ({ topic: 'bulk', value })))
-  leaveRoom(disk.folder, refuseBelowBytes - 32 * mebibyte)
+  await producer.sendBatch(Array.from({ length: 96 }, () => ({ topic: 'bulk', value })))
+  leaveRoom(disk.folder, littleRoom)
   await untilRefused(cluster, 'orders')
 
   await cluster.done('topic', 'purge', 'bulk', '--yes')
@@ -119,7 +120,7 @@ scenario('on a full disk a purge gives back the room that lets produce go on', a
     what: 'produce to go on',
     withinMs: 60_000,
   })
-  assert.ok(freeBytes(disk.folder) > refuseBelowBytes)
+  assert.ok(freeBytes(disk.folder) > 4 * littleRoom)
   const ids = (await consumeAll(cluster, 'orders')).map(
     ({ value: kept }) => (kept as { id: string }).id,
   )

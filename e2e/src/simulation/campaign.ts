@@ -45,8 +45,17 @@ export async function runCampaign(options: CampaignOptions): Promise<Counts> {
 
 /** The first violations of an outcome, as lines. */
 export function tell({ violations }: SeedOutcome): string[] {
-  const shown = violations.slice(0, 5).map(({ checker, what }) => `  ${checker}: ${what}`)
-  return violations.length > 5 ? [...shown, `  and ${violations.length - 5} more`] : shown
+  const shown = new Set(violations.map(({ checker, what }) => `  ${checker}: ${front(what)}`))
+  const lines = [...shown].slice(0, mostTold)
+  return violations.length > lines.length ? [...lines, `  ${violations.length} in all`] : lines
+}
+
+const mostTold = 4
+const mostLines = 10
+
+/** A stack is told by its first lines. */
+function front(what: string): string {
+  return what.split('\n').slice(0, mostLines).join('\n    ')
 }
 
 export function replayCommand(seed: number, plant: string): string {

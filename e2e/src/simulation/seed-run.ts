@@ -1,6 +1,6 @@
 import type { Violation } from './history.ts'
 import type { Plant } from './plants/plant.ts'
-import { World } from './world.ts'
+import { describe, World } from './world.ts'
 
 /** What came of one seed. */
 export interface SeedOutcome {
@@ -24,15 +24,9 @@ export async function runSeed(seed: number, { plant, print }: SeedOptions = {}):
   const uncaught = (reason: unknown): void => world.defect('unhandled', describe(reason))
   process.on('unhandledRejection', uncaught)
   process.on('uncaughtException', uncaught)
-  let violations: readonly Violation[]
-  try {
-    violations = await world.run()
-  } catch (error) {
-    violations = [{ checker: 'simulator', what: describe(error) }]
-  } finally {
-    process.off('unhandledRejection', uncaught)
-    process.off('uncaughtException', uncaught)
-  }
+  const violations = await world.run()
+  process.off('unhandledRejection', uncaught)
+  process.off('uncaughtException', uncaught)
   const { hash, events } = world.trace
   const virtualMs = world.scheduler.monotonic()
   return { seed, hash, events, virtualMs, violations, summary: summaryOf(world) }
@@ -40,20 +34,19 @@ export async function runSeed(seed: number, { plant, print }: SeedOptions = {}):
 
 function summaryOf({ plan, history, nemesis }: World): string {
   const counts = { ok: 0, failed: 0, unknown: 0, pending: 0, duplicate: 0 }
-  for (const { state, receipt } of history.sends) {
+  const errors = new Map<string, number>()
+  for (const { state, receipt, error } of history.sends) {
     counts[state] += 1
     if (receipt?.duplicate === true) counts.duplicate += 1
+    if (error !== undefined) errors.set(error, (errors.get(error) ?? 0) + 1)
   }
   const sends = Object.entries(counts).map(([state, count]) => `${count} ${state}`)
   const faults = [...nemesis.counts].map(([kind, count]) => `${kind} ${count}`)
   return [
     `${plan.brokers} brokers, registry ${plan.registry}`,
     `sends: ${sends.join(', ')}`,
+    `errors: ${[...errors].map(([name, count]) => `${name} ${count}`).join(', ') || 'none'}`,
     `${history.polls.length} polls, ${history.removals.length} removals, ${history.crashes.length} crashes`,
     `faults: ${faults.join(', ') || 'none'}`,
   ].join('; ')
-}
-
-function describe(reason: unknown): string {
-  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
 }

@@ -51,6 +51,16 @@ export class SimDisk {
     this.#storage.failNext(kind)
   }
 
+  /** Lets `effects` more of the disk's effects take place; the next one never completes, and `stopped` is called. */
+  stopAfter(effects: number, stopped: () => void): void {
+    const storage = this.#storage
+    this.#trace.event(this.#node, 'disk_will_stop', effects)
+    storage.stopAfter(storage.effects.length + effects)
+    void storage.stopped.then(() => {
+      if (this.#storage === storage) stopped()
+    })
+  }
+
   /** Leaves room for `bytes` more. */
   async fill(bytes: number): Promise<void> {
     const { freeBytes, totalBytes } = await this.#storage.space()

@@ -4,6 +4,7 @@ import type { SeededRandom } from '@popmq/kit/testing'
 export const faultKinds = [
   'broker_kill',
   'broker_power_cut',
+  'broker_power_cut_at_write',
   'broker_restart',
   'coordinator_kill',
   'coordinator_power_cut',
@@ -30,8 +31,11 @@ export interface SwarmPlan {
   readonly faultEveryMs: number
   /** How long faults go on. */
   readonly faultsForMs: number
-  readonly producers: number
-  readonly readers: number
+  /** Clients that send over the bare wire, and by the public client. */
+  readonly wireProducers: number
+  readonly publicProducers: number
+  readonly wireReaders: number
+  readonly publicReaders: number
   readonly log: {
     readonly segmentBytes: number
     readonly chunkBytes: number
@@ -56,15 +60,17 @@ export function drawPlan(random: SeededRandom): SwarmPlan {
     faults: faultKinds.filter(() => random.next() < share),
     faultEveryMs: between(random, 300, 2_000),
     faultsForMs: between(random, 4_000, 12_000),
-    producers: between(random, 1, 3),
-    readers: between(random, 1, 2),
+    wireProducers: between(random, 0, 2),
+    publicProducers: between(random, 1, 2),
+    wireReaders: between(random, 0, 4),
+    publicReaders: between(random, 0, 2),
     log: {
       segmentBytes,
       chunkBytes: 4_096 * between(random, 1, 4),
       tailBytes: 4_096 * between(random, 0, 8),
       cacheBytes: 4_096 * between(random, 2, 16),
       cacheBlockBytes: 1_024 * between(random, 1, 4),
-      mostUnsyncedBytes: 65_536,
+      mostUnsyncedBytes: 4_096 * between(random, 1, 16),
       checkpointBytes: 4_096 * between(random, 4, 32),
       checkpointMs: between(random, 500, 5_000),
       retentionMs: between(random, 300, 2_000),

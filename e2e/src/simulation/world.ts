@@ -1,5 +1,7 @@
-import { between } from '@popmq/kit'
+import { type Client, connect } from '@popmq/client'
+import { between, type Clock } from '@popmq/kit'
 import { Scheduler, SeededRandom } from '@popmq/kit/testing'
+import type { Transport } from '@popmq/transport'
 import { BrokerNode, type NodeParts } from './broker-node.ts'
 import { judge } from './checkers/index.ts'
 import { CoordinatorNode } from './coordinator-node.ts'
@@ -11,7 +13,9 @@ import type { Plant } from './plants/plant.ts'
 import { drawPlan, type SwarmPlan } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { readEverything } from './workload/final-reader.ts'
-import { Operator } from './workload/operator.ts'
+import { Operator, topicPlans } from './workload/operator.ts'
+import { PublicReader } from './workload/public-reader.ts'
+import { PublicSender } from './workload/public-sender.ts'
 import { Sender } from './workload/sender.ts'
 import { WireClient } from './workload/wire-client.ts'
 import { WireReader } from './workload/wire-reader.ts'
@@ -25,6 +29,9 @@ export interface WorldOptions {
 
 /** How long, in virtual ms, everything may take to come to rest after the last fault. */
 const settleMs = 180_000
+
+/** With so many defects a seed has failed, and goes on no longer. */
+const mostDefects = 5
 
 /** One seed's world: a coordinator, brokers and clients in this process, on one virtual clock. */
 export class World {
@@ -74,7 +81,7 @@ export class World {
       (await this.#await('making the topics', operator.makeTopics())) &&
       (await this.#liveThroughFaults(operator)) &&
       (await this.#readBack())
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#failure !== undefined) this.defect('simulator', describe(this.#failure))
     return isSettled ? [...this.#defects, ...judge(this.history)] : this.#defects
   }
 
@@ -87,19 +94,11 @@ export class World {
   async #liveThroughFaults(operator: Operator): Promise<boolean> {
     let areFaultsOver = false
     let isReadingOver = false
-    const { producers, readers, faultsForMs } = this.plan
-    const working: Promise<void>[] = [operator.work(() => areFaultsOver)]
-    for (let n = 1; n <= producers; n += 1) working.push(this.#sender(`p${n}`).work(() => areFaultsOver))
-    const reading: Promise<void>[] = []
-    for (let n = 1; n <= readers; n += 1) {
-      for (const topic of ['orders', 'steps', 'logs', 'news', 'jobs']) {
-        if (this.#random.next() < 0.5) continue
-        reading.push(this.#reader(`r${n}-${topic}`).follow(topic, () => isReadingOver))
-      }
-    }
+    const working = [operator.work(() => areFaultsOver), ...this.#startSenders(() => areFaultsOver)]
+    const reading = this.#startReaders(() => isReadingOver)
     for (const task of [...working, ...reading]) this.#watch(task)
     this.nemesis.start()
-    await this.scheduler.run(faultsForMs)
+    await this.scheduler.run(this.plan.faultsForMs)
     this.nemesis.stop()
     areFaultsOver = true
     this.trace.event('world', 'heals')
@@ -124,38 +123,84 @@ export class World {
     await operator.look()
     const { history } = this
     const defect = (what: string): void => this.defect('reader', what)
-    history.final = await readEverything({ name, client: this.#client(name), history, defect })
+    history.final = await readEverything({ name, client: this.#wireClient(name), history, defect })
   }
 
-  #sender(name: string): Sender {
+  #startSenders(isOver: () => boolean): Promise<void>[] {
     const { history } = this
     const settle: HistoryBook['settle'] = (send, outcome) => {
       history.settle(send, outcome)
       this.trace.event(send.producer, send.state, send.index, send.receipt?.offset, send.error)
     }
-    return new Sender({ name, client: this.#client(name), random: this.#random.fork(), history, settle })
+    const senders: Promise<void>[] = []
+    for (let n = 1; n <= this.plan.wireProducers; n += 1) {
+      const name = `w${n}`
+      const sender = new Sender({ name, client: this.#wireClient(name), random: this.#random.fork(), history, settle })
+      senders.push(sender.work(isOver))
+    }
+    for (let n = 1; n <= this.plan.publicProducers; n += 1) {
+      const name = `p${n}`
+      const random = this.#random.fork()
+      senders.push(
+        this.#publicClient(name).then(({ client, clock }) =>
+          new PublicSender({ name, client, clock, random, history, settle }).work(isOver),
+        ),
+      )
+    }
+    return senders
   }
 
-  #reader(name: string): WireReader {
+  #startReaders(isOver: () => boolean): Promise<void>[] {
+    const { history } = this
     const defect = (what: string): void => this.defect('reader', what)
-    return new WireReader({ name, client: this.#client(name), history: this.history, defect, seekBackShare: 0.1 })
+    const readers: Promise<void>[] = []
+    for (let n = 1; n <= this.plan.wireReaders; n += 1) {
+      const name = `r${n}`
+      const topic = topicPlans[between(this.#random, 0, topicPlans.length - 1)]?.name ?? ''
+      const reader = new WireReader({ name, client: this.#wireClient(name), history, defect, seekBackShare: 0.1 })
+      readers.push(reader.follow(topic, isOver))
+    }
+    const lasting = topicPlans.filter(({ comesAndGoes }) => !comesAndGoes)
+    for (let n = 1; n <= this.plan.publicReaders; n += 1) {
+      const name = `c${n}`
+      const topic = lasting[between(this.#random, 0, lasting.length - 1)]?.name ?? ''
+      readers.push(
+        this.#publicClient(name).then(({ client, clock }) =>
+          new PublicReader({ name, client, clock, history, defect }).follow(topic, isOver),
+        ),
+      )
+    }
+    return readers
   }
 
   #operator(): Operator {
-    const client = this.#client('operator')
+    const client = this.#wireClient('operator')
     return new Operator(client, { random: this.#random.fork(), history: this.history })
   }
 
-  #client(name: string): WireClient {
+  #wireClient(name: string): WireClient {
+    return new WireClient({ ...this.#clientPorts(name), name, coordinator: this.#coordinator.address })
+  }
+
+  async #publicClient(name: string): Promise<{ client: Client; clock: Clock }> {
+    const ports = this.#clientPorts(name)
+    const client = await connect(this.#coordinator.address, {
+      ...ports,
+      client: name,
+      requestTimeoutMs: between(this.#random, 1_000, 5_000),
+      refreshMs: between(this.#random, 500, 10_000),
+    })
+    return { client, clock: ports.clock }
+  }
+
+  #clientPorts(name: string): { transport: Transport; clock: Clock; random: SeededRandom } {
     const life: Life = { isOver: false }
     if (!this.#clients.includes(name)) this.#clients.push(name)
-    return new WireClient({
-      name,
+    return {
       transport: this.#network.transport(name, life),
       clock: lifeClock(this.scheduler, life, { skewMs: between(this.#random, -2_000, 2_000) }),
       random: this.#random.fork(),
-      coordinator: this.#coordinator.address,
-    })
+    }
   }
 
   #nodeParts(): NodeParts {
@@ -181,8 +226,14 @@ export class World {
 
   async #until(what: string, done: () => boolean): Promise<boolean> {
     const untilMs = this.scheduler.monotonic() + settleMs
-    const isDone = await this.scheduler.runUntil(() => done() || this.#failure !== undefined, untilMs)
+    const isLost = (): boolean => this.#failure !== undefined || this.#defects.length >= mostDefects
+    const isDone = await this.scheduler.runUntil(() => done() || isLost(), untilMs)
     if (!isDone) this.defect('liveness', `no end of ${what} within ${settleMs} ms after the last fault`)
-    return isDone && this.#failure === undefined
+    return isDone && !isLost()
   }
+}
+
+/** Whatever was thrown, for people. */
+export function describe(reason: unknown): string {
+  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
 }
