@@ -96,7 +96,11 @@ void test('the popmq command can be run from a fresh clone', () => {
     .filter((line) => line !== '' && !line.startsWith('//'))
   assert.deepEqual(
     statements,
-    ['#!/usr/bin/env node', "process.env.UV_THREADPOOL_SIZE ??= '16'", "import('../dist/main.js')"],
+    [
+      '#!/usr/bin/env node',
+      "process.env.UV_THREADPOOL_SIZE ??= '16'",
+      "void import('../dist/main.js')",
+    ],
     'cli/bin/popmq.js sets the size of the thread pool and imports ../dist/main.js, nothing else.',
   )
   assert.equal((statSync(bin).mode & 0o777).toString(8), '755', 'chmod 755 cli/bin/popmq.js')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { asMqError, errorName, errorNumber, errorTable, isMqError, MqError } from './errors.ts'
+import { errorTable } from './error-table.ts'
+import { asMqError, errorName, errorNumber, isMqError, MqError } from './errors.ts'
 
 const names = Object.keys(errorTable) as (keyof typeof errorTable)[]
 

@@ -1,4 +1,5 @@
 export * from './body.ts'
+export * from './error-table.ts'
 export * from './errors.ts'
 export * from './exchange.ts'
 export * from './fields.ts'

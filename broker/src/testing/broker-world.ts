@@ -43,10 +43,14 @@ export class BrokerWorld {
 
   async during<T>(promise: Promise<T>): Promise<T> {
     let isSettled = false
-    const settled = promise.finally(() => (isSettled = true))
-    settled.catch(() => undefined)
+    const settled = Promise.allSettled([promise]).then(([outcome]) => {
+      isSettled = true
+      return outcome
+    })
     await this.clock.runUntil(() => isSettled, this.clock.monotonic() + 120_000)
-    return settled
+    const outcome = await settled
+    if (outcome.status === 'rejected') throw outcome.reason
+    return outcome.value
   }
 
   async #listen(): Promise<void> {

@@ -4,6 +4,7 @@ import { freePorts } from './port.ts'
 import type { Program } from './program.ts'
 import { RoleProcess } from './role-process.ts'
 import type { Scene } from './scenario.ts'
+import { until } from './waiting.ts'
 
 export interface ClusterOptions {
   /** @defaultValue 1 */
@@ -60,6 +61,17 @@ export class Cluster {
     const found = this.brokers[id - 1]
     if (found === undefined) throw new Error(`there is no broker ${id}`)
     return found
+  }
+
+  /** Starts the coordinator again and waits until every broker has its session back. */
+  async restartCoordinator(): Promise<void> {
+    await this.coordinator.start()
+    await using client = await connect(this.server)
+    const hasSessions = async (): Promise<boolean> => {
+      const { brokers } = await client.admin().cluster()
+      return brokers.every(({ alive }) => alive)
+    }
+    await until(hasSessions, { what: 'the brokers to have their sessions back' })
   }
 
   connect(options: ConnectOptions = {}): Promise<Client> {

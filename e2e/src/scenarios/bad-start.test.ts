@@ -154,7 +154,7 @@ scenario(
     const registry = scene.path('coordinator')
     await cluster.coordinator.stop('SIGTERM')
     await cp(registry, scene.path('old registry'), { recursive: true })
-    await cluster.coordinator.start()
+    await cluster.restartCoordinator()
     await cluster.done('topic', 'create', 'orders', '--partitions', '1')
     await cluster.done('produce', 'orders', '{"id":"a"}')
     await cluster.broker().stop('SIGTERM')

@@ -27,12 +27,12 @@ export const brokerPlants: readonly Plant[] = [
     at: inBroker('sequencers/index.js', 'ProducerRuns', 'judge'),
     change: forgetFifthRun,
   }),
-  patched('sequence-gap-appended', 'a run is appended although the one before it was not', {
+  patched('sent-again-stored-again', 'a run that is sent again is appended again', {
     at: inBroker('sequencers/index.js', 'ProducerRuns', 'judge'),
     change: (judge) =>
       function (run) {
         const verdict = judge.call(this, run) as Verdict
-        return verdict.kind === 'gap' ? { kind: 'append' } : verdict
+        return verdict.kind === 'duplicate' ? { kind: 'append' } : verdict
       },
   }),
   patched('horizon-one-too-far', 'a purge takes one message more than it should', {

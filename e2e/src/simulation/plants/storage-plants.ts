@@ -33,9 +33,9 @@ export const storagePlants: readonly Plant[] = [
     wrapStorage: (storage) => ({ ...bound(storage), syncFolder: () => Promise.resolve() }),
   },
   {
-    name: 'truncate-ignored',
-    what: 'a torn tail is not cut on disk',
-    wrapStorage: (storage) => withFiles(storage, () => ({ truncate: () => Promise.resolve() })),
+    name: 'page-cache-trusted',
+    what: 'recovery does not write again what it read, though a failed sync may have left it in the page cache only',
+    wrapStorage: (storage) => withFiles(storage, withoutRewrites),
   },
   {
     name: 'short-write-told-as-whole',
@@ -49,6 +49,16 @@ export const storagePlants: readonly Plant[] = [
       })),
   },
 ]
+
+/** What lies inside the file already is not written: only recovery does that. */
+function withoutRewrites(file: StorageFile): Partial<StorageFile> {
+  return {
+    write: async (parts, at) => {
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+      return at + bytes <= (await file.size()) ? bytes : file.write(parts, at)
+    },
+  }
+}
 
 function withFiles(storage: Storage, change: FileChange): Storage {
   const changed = (file: StorageFile): StorageFile => ({ ...boundFile(file), ...change(file) })
