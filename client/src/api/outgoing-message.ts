@@ -1,6 +1,6 @@
 import type { AckLevel, MqError } from '@popmq/protocol'
 
-/** A message to send. Its value is copied by the call that takes it, so it may be changed afterwards. */
+/** A message to send. It must not be changed before it is settled: it may be read late, when there is room for it. */
 export interface OutgoingMessage {
   /** An existing topic: writing to a topic does not make it. */
   readonly topic: string

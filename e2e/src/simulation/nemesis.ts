@@ -68,7 +68,7 @@ export class Nemesis {
         return broker.kill(this.#powerCut())
       case 'broker_power_cut_at_write':
         // Between two effects on the disk, such as a write and its sync: that is where things go wrong.
-        return broker.disk.stopAfter(between(random, 0, 12), () => broker.kill(this.#powerCut()))
+        return broker.disk.stopAfter(between(random, 0, 12), () => broker.kill(random.next() < 0.6 ? 'torn' : this.#powerCut()))
       case 'broker_restart':
         return broker.restart()
       case 'coordinator_kill':

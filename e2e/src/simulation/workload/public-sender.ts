@@ -66,7 +66,8 @@ export class PublicSender {
     const { name, clock, random } = this.#parts
     const index = this.#sent
     this.#sent += 1
-    const value = `${name}-${index}`.padEnd(between(random, 12, 500), '.')
+    const length = random.next() < 0.06 ? between(random, 1_000, 6_000) : between(random, 12, 500)
+    const value = `${name}-${index}`.padEnd(length, '.')
     const dedupId = plan.hasDedupIds ? `u${between(random, 0, 90)}` : undefined
     const key = !plan.hasDedupIds && random.next() < 0.5 ? `${name}-k${between(random, 0, 5)}` : undefined
     const partition = random.next() < 0.3 ? between(random, 0, plan.partitions - 1) : undefined

@@ -55,7 +55,7 @@ export class Sender {
     // A burst has as many runs under way as a window remembers, and more waiting.
     const runs = random.next() < 0.1 ? between(random, 4, 8) : 1
     for (let run = 0; run < runs; run += 1) {
-      const count = random.next() < 0.5 ? 1 : between(random, 2, 12)
+      const count = random.next() < 0.5 ? 1 : between(random, 2, 10)
       const sends = Array.from({ length: count }, () => this.#make(plan, { partition, acks }))
       history.sending(sends)
       await this.#producers[acks].send(topic, partition, sends)
@@ -67,7 +67,7 @@ export class Sender {
     const index = this.#sent
     this.#sent += 1
     const value = `${name}-${index}`
-    const length = random.next() < 0.02 ? between(random, 1_000, 6_000) : between(random, 12, 500)
+    const length = random.next() < 0.06 ? between(random, 1_000, 6_000) : between(random, 12, 500)
     const dedupId = plan.hasDedupIds ? `d${partition}-${between(random, 0, 60)}` : undefined
     return {
       value: value.padEnd(length, '.'),
