@@ -36,7 +36,9 @@ export async function scenarioStage(stages) {
 
 /** @param {Stages} stages */
 export async function simulationStage(stages) {
-  await stages.run('sim', () => countedRun('e2e/dist/simulation/main.js', ['--seeds', '300']))
+  const simulator = 'e2e/dist/simulation/main.js'
+  await stages.run('sim', () => countedRun(simulator, ['--seeds', '300']))
+  await stages.run('plants', () => countedRun(simulator, ['--plants-check']))
 }
 
 function unitTests() {

@@ -179,9 +179,16 @@ export class Broker {
       topics: serving().topics,
     })
     return routes(
-      route(produce, (request, context) =>
-        handleProduce(request, context, { ...parts(), clock, disk: () => serving().disk }),
-      ),
+      route(produce, (request, context) => {
+        // Asked for once: what was appended before a stop began is answered as appended.
+        const set = serving()
+        return handleProduce(request, context, {
+          set,
+          topics: set.topics,
+          clock,
+          disk: () => set.disk,
+        })
+      }),
       route(fetch, (request, context) => {
         const { reader, waiters } = serving()
         return handleFetch(request, context, {

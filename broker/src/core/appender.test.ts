@@ -151,3 +151,17 @@ void test('a topic deleted while the broker was down is forgotten at its start',
   await again.whenSynced(placed(again.append(sample.run({ topic: 2, values: ['c'] }))).end)
   assert.equal(again.bounds(key).high, 0)
 })
+
+void test('a clock set forward by hours does not make a retry a new run', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const run = sample.run({ producer: 7, values: ['a'] })
+  const first = placed(set.append(run))
+  await set.whenSynced(first.end)
+  sample.clock.setWall(sample.clock.now() + 3 * 3_600_000)
+  await set.tick()
+  assert.deepEqual(placed(set.append(run)), first)
+  await sample.clock.run(3_600_001)
+  await set.tick()
+  assert.notDeepEqual(placed(set.append(run)), first)
+})

@@ -7,7 +7,7 @@ import {
   MqError,
 } from '@popmq/protocol'
 import { offset, type Offset, partitionKey } from '@popmq/protocol'
-import { type ConsumeQueues, EntryView } from './consume-queue/index.ts'
+import { type ConsumeQueues, type EntryRange, EntryView } from './consume-queue/index.ts'
 import type { LogReader } from './log/log-reader.ts'
 import type { Topics } from './topics.ts'
 
@@ -112,12 +112,25 @@ export class FetchReader {
     return undefined
   }
 
+  /** The entries once their pages are read. Meanwhile the low offset may have risen above what was asked for. */
+  async #sliceOrRefusal(asked: FetchedPartition): Promise<EntryRange | Picked> {
+    const key = partitionKey(asked.topicId, asked.partition)
+    try {
+      return await this.#parts.queues.slice(key, asked.offset, step)
+    } catch (error) {
+      const refusal = this.#refusal(asked)
+      if (refusal === undefined) throw error
+      return refusal
+    }
+  }
+
   async #pick(asked: FetchedPartition, limit: { room: number; isFirst: boolean }): Promise<Picked> {
     const { topicId, partition } = asked
     const key = partitionKey(topicId, partition)
     const { queues } = this.#parts
-    const range =
-      queues.sliceNow(key, asked.offset, step) ?? (await queues.slice(key, asked.offset, step))
+    const now = queues.sliceNow(key, asked.offset, step)
+    const range = now ?? (await this.#sliceOrRefusal(asked))
+    if ('result' in range) return range
     const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
     const stretches: Stretch[] = []
     let bytes = 0

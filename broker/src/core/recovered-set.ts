@@ -1,5 +1,12 @@
 import type { Clock, Storage } from '@popmq/kit'
-import { asMqError, type Checksum, type Epoch, logPosition, MqError } from '@popmq/protocol'
+import {
+  asMqError,
+  type Checksum,
+  type Epoch,
+  type LogPosition,
+  logPosition,
+  MqError,
+} from '@popmq/protocol'
 import type { TopicId, TopicInfo } from '@popmq/protocol'
 import { Appender } from './appender.ts'
 import { Checkpointer, factsSection, type LogFacts } from './checkpointer.ts'
@@ -141,7 +148,7 @@ export class RecoveredSet {
     })
     const gone = goneTopics(state, topics)
     const started = appender.appendControl({ kind: 'epoch_start', body: new Uint8Array(0) })
-    await log.whenSynced(started)
+    await this.#beginEpoch(log, started)
     return new ReplicaSet({
       ...parts,
       space: () => storage.space(),
@@ -150,7 +157,17 @@ export class RecoveredSet {
       cleaner,
       checkpointer,
       gone,
+      lastAppendedAt: this.facts.lastAppendedAt,
     })
+  }
+
+  /** On a full disk the record waits in memory and reads go on: nothing is acknowledged before it is synced. */
+  async #beginEpoch(log: CommitLog, started: LogPosition): Promise<void> {
+    try {
+      await log.whenSynced(started)
+    } catch (error) {
+      if (!log.isStalled) throw error
+    }
   }
 
   #factsNow({ log, epoch, topics }: { log: CommitLog; epoch: Epoch; topics: Topics }): LogFacts {

@@ -133,6 +133,20 @@ void test('a reader below the horizon is told the bounds, never moved silently',
   assert.equal(results[0].high, world.model[0]?.values.length)
 })
 
+void test('a broker that starts on a full disk serves reads, and writes when there is room', async () => {
+  const world = new ModelledSet()
+  await world.open()
+  await world.sync(0)
+  world.storage = world.storage.crash({ mode: 'lose' })
+  world.storage.setCapacity(0)
+  await world.open()
+  await world.check()
+  world.storage.setCapacity(1_048_576)
+  await world.clock.run(2_000)
+  await world.sync(0)
+  await world.check()
+})
+
 void test('a log of an older epoch is not led again', async () => {
   const world = new ModelledSet()
   await world.open()

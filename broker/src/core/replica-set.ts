@@ -27,7 +27,12 @@ import type { CommitLog } from './log/commit-log.ts'
 import type { Segments } from './log/segments.ts'
 import type { LogOptions } from './options.ts'
 import type { Retention } from './retention.ts'
-import type { DedupIds, NextOffsets, ProducerRuns } from './sequencers/index.ts'
+import {
+  type DedupIds,
+  type NextOffsets,
+  type ProducerRuns,
+  runLifetimeMs,
+} from './sequencers/index.ts'
 import type { Topics } from './topics.ts'
 import type { Views } from './views.ts'
 import type { Waiters } from './waiters.ts'
@@ -54,6 +59,8 @@ export interface ReplicaSetParts {
   readonly checkpointer: Checkpointer
   /** Topics that the data holds and the coordinator no longer knows. */
   readonly gone: Iterable<TopicId>
+  /** The append time of the newest record at the start; 0 for an empty log. */
+  readonly lastAppendedAt: TimeMs
 }
 
 /** A commit log that this broker leads, with all that is derived from it: what the handlers see. */
@@ -61,11 +68,15 @@ export class ReplicaSet {
   readonly #parts: ReplicaSetParts
   #disk: DiskVerdict = { state: 'ok', holdMs: 0 }
   #retentionAtMs = 0
+  readonly #startedAt: TimeMs
+  readonly #startedMonotonicMs: number
   /** Deleted topics whose end is not in the log yet. */
   readonly #gone: Set<TopicId>
 
   constructor(parts: ReplicaSetParts) {
     this.#parts = parts
+    this.#startedAt = parts.clock.now()
+    this.#startedMonotonicMs = parts.clock.monotonic()
     this.#gone = new Set(parts.gone)
     this.#forgetGone()
   }
@@ -135,7 +146,7 @@ export class ReplicaSet {
     const { freeBytes } = await space()
     this.#disk = judgeDisk(freeBytes, options.segmentBytes)
     this.#forgetGone()
-    producerRuns.expire(clock.now())
+    producerRuns.expire(this.#logTime())
     dedupIds.expire(clock.now())
     if (clock.monotonic() >= this.#retentionAtMs) await this.#retain()
     if (checkpointer.isDue || cleaner.isWaiting) await checkpointer.write()
@@ -180,6 +191,18 @@ export class ReplicaSet {
       for (const sequencer of [nextOffsets, producerRuns, dedupIds]) sequencer.forgetTopic(id)
       this.#gone.delete(id)
     }
+  }
+
+  /**
+   * The append time that is reached without jumps of the wall clock: how long runs are remembered is measured by it, so
+   * that a clock set forward never makes a retry look like a new run. It may lag, which keeps runs longer: for the first
+   * hour it also leaves out the time before the start, for nobody knows how much of that was a jump.
+   */
+  #logTime(): TimeMs {
+    const { clock, lastAppendedAt } = this.#parts
+    const upMs = clock.monotonic() - this.#startedMonotonicMs
+    const isYoung = upMs < runLifetimeMs && lastAppendedAt > 0
+    return upMs + (isYoung ? lastAppendedAt : Math.max(lastAppendedAt, this.#startedAt))
   }
 
   async #retain(): Promise<void> {

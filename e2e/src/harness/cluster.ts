@@ -94,7 +94,7 @@ export class Cluster {
 
   /** Starts `popmq …` against it. */
   startPopmq(...args: string[]): Program {
-    const program = startPopmq(args, { server: this.server })
+    const program = this.#scene.keep(startPopmq(args, { server: this.server }))
     this.#scene.onFailure(() => `── ${program.name}\n${program.stderr}`)
     return program
   }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -79,6 +79,16 @@ export async function whyNoImages(folder: string): Promise<string | undefined> {
 const settings = ['dirty_writeback_centisecs', 'dirty_expire_centisecs'].map(
   (name) => `/proc/sys/vm/${name}`,
 )
+
+/** @returns why power cannot be cut on this machine; undefined when it can */
+export async function whyNoCuts(folder: string): Promise<string | undefined> {
+  try {
+    for (const file of settings) await access(file, constants.W_OK)
+    return await whyNoImages(folder)
+  } catch (error) {
+    return `the kernel's writeback cannot be held (${String(error)})`
+  }
+}
 
 /** Keeps the kernel from writing dirty pages by itself, so that what is not synced is surely lost in a cut. */
 export class HeldWriteback {

@@ -99,6 +99,11 @@ export class Program {
     return within(this.ended, { what: `${this.#name} to end by ${signal}`, withinMs })
   }
 
+  /** Kills it if it still runs. */
+  async close(): Promise<void> {
+    if (!this.#hasEnded) await this.stop('SIGKILL')
+  }
+
   #signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child
     if (pid === undefined || this.#hasEnded) return

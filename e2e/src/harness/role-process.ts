@@ -111,8 +111,7 @@ export class RoleProcess {
   }
 
   async close(): Promise<void> {
-    if (this.#program === undefined || this.#program.hasEnded) return
-    await this.#program.stop('SIGKILL')
+    await this.#program?.close()
   }
 
   async #get(

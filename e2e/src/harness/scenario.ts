@@ -11,6 +11,7 @@ export class Scene {
   /** A folder of its own, removed at the end. */
   readonly folder: string
   readonly #parts: Closable[] = []
+  #closing: Promise<void> | undefined
   readonly #witnesses: (() => string)[] = []
 
   constructor(folder: string) {
@@ -40,8 +41,10 @@ export class Scene {
     return this.#witnesses.map((tell) => tell()).join('\n')
   }
 
-  async close(): Promise<void> {
-    await closeAll(this.#parts)
+  /** Twice is once. */
+  close(): Promise<void> {
+    this.#closing ??= closeAll(this.#parts)
+    return this.#closing
   }
 }
 
@@ -60,6 +63,10 @@ export function scenario(
     const folder = await mkdtemp(path.join(tmpdir(), 'popmq-e2e-'))
     const removed = lastAct(() => rmSync(folder, { recursive: true, force: true }))
     const scene = new Scene(folder)
+    // When the time is up node only stops waiting: what the scenario started would keep the process alive.
+    t.signal.addEventListener('abort', () => {
+      scene.close().catch((error: unknown) => t.diagnostic(String(error)))
+    })
     try {
       await body(scene, t)
     } catch (error) {

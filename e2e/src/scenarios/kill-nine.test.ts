@@ -4,7 +4,7 @@ import type { Client } from '@popmq/client'
 import { Cluster, connectTo, devRole } from '../harness/cluster.ts'
 import { History } from '../harness/history.ts'
 import { asNdjson, skewedEvents } from '../harness/key-skew.ts'
-import { popmq } from '../harness/popmq.ts'
+import { popmq, startPopmq } from '../harness/popmq.ts'
 import { jsonLines } from '../harness/program.ts'
 import {
   consumeAll,
@@ -159,12 +159,13 @@ scenario(
     assert.equal(created.code, 0, created.stderr)
     const client = await connectTo(scene, dev.server)
 
-    const producing = popmq(
-      ['produce', 'commits', '--file', file, '--key', 'author', '--rate', '3k/s'],
-      { server: dev.server },
+    const producing = scene.keep(
+      startPopmq(['produce', 'commits', '--file', file, '--key', 'author', '--rate', '3k/s'], {
+        server: dev.server,
+      }),
     )
     const seen = await killOnTheWay({ role: dev, client, topic: 'commits', total: events.length })
-    const produced = await producing
+    const produced = await producing.ended
     assertOnTheWay(seen, events.length)
     assert.equal(produced.code, 0, produced.stderr)
 

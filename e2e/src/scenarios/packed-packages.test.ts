@@ -37,8 +37,7 @@ scenario(
     const base = await freePorts(11)
     const server = `localhost:${base}`
     const args = ['--no-install', 'popmq', 'dev', '--json', '--port-base', String(base)]
-    const dev = new Program('npx', args, { cwd: folder })
-    scene.keep({ close: () => dev.stop('SIGKILL').then(() => undefined) })
+    const dev = scene.keep(new Program('npx', args, { cwd: folder }))
     await until(() => dev.lines.length > 0 || dev.hasEnded, { what: 'npx popmq dev to serve' })
     assert.equal(dev.lines[0]?.['role'], 'dev', dev.stderr)
     assert.ok((await readdir(folder)).includes('data'), 'the data is in ./data')

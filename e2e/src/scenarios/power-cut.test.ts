@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { Cluster } from '../harness/cluster.ts'
-import { DiskImage, HeldWriteback, whyNoImages } from '../harness/disk-image.ts'
+import { DiskImage, HeldWriteback, whyNoCuts } from '../harness/disk-image.ts'
 import { History } from '../harness/history.ts'
 import { skewedEvents } from '../harness/key-skew.ts'
 import { readAll, RunningReader, sendInto, sightings, toMessage } from '../harness/reading.ts'
@@ -17,7 +17,7 @@ import { until } from '../harness/waiting.ts'
 const diskBytes = 1_073_741_824
 
 scenario('a power cut takes what was written and not synced', async (scene, t) => {
-  const problem = await whyNoImages(scene.folder)
+  const problem = await whyNoCuts(scene.folder)
   if (problem !== undefined) return t.skip(`Not run on this machine: ${problem}`)
   scene.keep(await HeldWriteback.hold())
   const disk = scene.keep(await DiskImage.create(scene.path('disk.image'), 64 * 1_048_576))
@@ -38,7 +38,7 @@ scenario('a power cut takes what was written and not synced', async (scene, t) =
 })
 
 scenario('no message acknowledged at level disk is lost in three power cuts', async (scene, t) => {
-  const problem = await whyNoImages(scene.folder)
+  const problem = await whyNoCuts(scene.folder)
   if (problem !== undefined) return t.skip(`Not run on this machine: ${problem}`)
   scene.keep(await HeldWriteback.hold())
   let disk = await DiskImage.create(scene.path('disk-0.image'), diskBytes)

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { Broker, type BrokerOptions } from '@popmq/broker'
 import { between, type Random, type Storage } from '@popmq/kit'
-import { type CrashMode, type Scheduler, SeededRandom } from '@popmq/kit/testing'
+import type { CrashMode, Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { isMqError } from '@popmq/protocol'
 import { type Life, lifeClock, type WallSkew } from './life.ts'
 import type { SimNetwork } from './network.ts'

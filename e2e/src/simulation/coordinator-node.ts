@@ -1,4 +1,10 @@
-import { type Coordinator, EmbeddedRegistry, MemoryRegistry, type Registry, startCoordinator } from '@popmq/coordinator'
+import {
+  type Coordinator,
+  EmbeddedRegistry,
+  MemoryRegistry,
+  type Registry,
+  startCoordinator,
+} from '@popmq/coordinator'
 import { between } from '@popmq/kit'
 import type { CrashMode } from '@popmq/kit/testing'
 import { isMqError, type MqError } from '@popmq/protocol'

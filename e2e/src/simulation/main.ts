@@ -21,7 +21,7 @@ const options = {
 } as const
 
 /** A planted bug that takes more seeds than this is not found in practice. */
-const seedsPerPlant = 60
+const seedsPerPlant = 100
 const replays = 5
 
 function write(line: string): void {
@@ -32,7 +32,8 @@ function write(line: string): void {
 async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({ args, options })
   const { plant } = values
-  if (plant !== '' && plantNamed(plant) === undefined) return wrong(`there is no planted bug ${JSON.stringify(plant)}`)
+  if (plant !== '' && plantNamed(plant) === undefined)
+    return wrong(`there is no planted bug ${JSON.stringify(plant)}`)
   if (values.plants) {
     for (const { name } of plants) write(name)
     return 0
@@ -69,7 +70,8 @@ function end(what: string, { passed, failed }: { passed: number; failed: number 
 
 function whole(name: string, value: string): number {
   const number = Number(value)
-  if (!Number.isSafeInteger(number) || number < 1) throw new TypeError(`--${name} is a whole number from 1, got ${value}`)
+  if (!Number.isSafeInteger(number) || number < 1)
+    throw new TypeError(`--${name} is a whole number from 1, got ${value}`)
   return number
 }
 

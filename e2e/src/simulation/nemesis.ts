@@ -68,7 +68,9 @@ export class Nemesis {
         return broker.kill(this.#powerCut())
       case 'broker_power_cut_at_write':
         // Between two effects on the disk, such as a write and its sync: that is where things go wrong.
-        return broker.disk.stopAfter(between(random, 0, 12), () => broker.kill(random.next() < 0.6 ? 'torn' : this.#powerCut()))
+        return broker.disk.stopAfter(between(random, 0, 12), () =>
+          broker.kill(random.next() < 0.6 ? 'torn' : this.#powerCut()),
+        )
       case 'broker_restart':
         return broker.restart()
       case 'coordinator_kill':
@@ -90,8 +92,14 @@ export class Nemesis {
       case 'clock_jump':
         this.#clockJump()
         return
-      default:
+      case 'disk_full':
+      case 'disk_short_writes':
+      case 'disk_slow':
+      case 'disk_sync_fails':
+      case 'disk_write_fails':
         return this.#strikeDisk(kind, broker.disk)
+      default:
+        kind satisfies never
     }
   }
 
@@ -137,12 +145,15 @@ export class Nemesis {
     scheduler.after(between(random, 100, 15_000), () => network.mend(broker.name, other))
   }
 
-  /** A wall clock goes ahead or back by up to an hour. */
+  /**
+   * A wall clock is set anew, up to 20 minutes off. A broker forgets a run an hour after its append by that clock, and
+   * a delivery may take 15 minutes: one that leaps ahead by more than 45 minutes takes the protection from it.
+   */
   #clockJump(): void {
     const { random, brokers, coordinator } = this.#parts
     const nodes = [...brokers, coordinator]
     const node = nodes[between(random, 0, nodes.length - 1)]
-    if (node !== undefined) node.wall.skewMs += between(random, -3_600_000, 3_600_000)
+    if (node !== undefined) node.wall.skewMs = between(random, -3_600_000, 3_600_000)
   }
 
   /** Changes the weather for a while, then it is fair again. */

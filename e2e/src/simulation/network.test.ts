@@ -11,7 +11,10 @@ import { Trace } from './trace.ts'
 class TwoNodes {
   readonly scheduler = new Scheduler()
   readonly network: SimNetwork
-  readonly lives: Record<'server' | 'client', Life> = { server: { isOver: false }, client: { isOver: false } }
+  readonly lives: Record<'server' | 'client', Life> = {
+    server: { isOver: false },
+    client: { isOver: false },
+  }
   readonly heard: Record<'server' | 'client', string[]> = { server: [], client: [] }
   readonly accepted: Channel[] = []
 
@@ -30,9 +33,7 @@ class TwoNodes {
 
   async connect(): Promise<Channel> {
     const connecting = this.network.transport('client', this.lives.client).connect('server:1')
-    connecting.catch(() => undefined)
-    await this.scheduler.run(10_000)
-    const channel = await connecting
+    const [channel] = await Promise.all([connecting, this.scheduler.run(10_000)])
     this.hear('client', channel)
     return channel
   }
@@ -41,7 +42,8 @@ class TwoNodes {
     channel.receive({
       message: (bytes) => void this.heard[node].push(String.fromCharCode(...bytes)),
       drained: () => undefined,
-      closed: (reason) => void this.heard[node].push(reason instanceof MqError ? reason.name : 'closed'),
+      closed: (reason) =>
+        void this.heard[node].push(reason instanceof MqError ? reason.name : 'closed'),
     })
   }
 }

@@ -142,7 +142,8 @@ export class SimNetwork {
     const startedMs = clock.monotonic()
     for (;;) {
       await this.#pass(this.#latencyMs(), life)
-      if (signal?.aborted === true) throw new MqError('aborted', `connecting to ${address} was aborted`)
+      if (signal?.aborted === true)
+        throw new MqError('aborted', `connecting to ${address} was aborted`)
       const listening = this.#listeners.get(address)
       const isRefused = random.next() < this.weather.refuseShare
       if (listening === undefined || isRefused) {

@@ -12,7 +12,13 @@ export interface PlantsCheckOptions {
 }
 
 /** Runs seeds under each planted bug until a checker finds it. One that is not found is a failure of the simulator. */
-export async function checkPlants({ plants, from, seeds, threads, write }: PlantsCheckOptions): Promise<Counts> {
+export async function checkPlants({
+  plants,
+  from,
+  seeds,
+  threads,
+  write,
+}: PlantsCheckOptions): Promise<Counts> {
   let passed = 0
   await spread(plants.length, Array.from({ length: threads }), async (index) => {
     const plant = plants[index]
@@ -26,7 +32,9 @@ export async function checkPlants({ plants, from, seeds, threads, write }: Plant
     }
     passed += 1
     const [line = ''] = found.lines
-    write(`${plant.name}: found by seed ${found.seed} (${replayCommand(found.seed, plant.name)})\n${line}`)
+    write(
+      `${plant.name}: found by seed ${found.seed} (${replayCommand(found.seed, plant.name)})\n${line}`,
+    )
   })
   return { passed, failed: plants.length - passed }
 }

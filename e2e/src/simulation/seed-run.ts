@@ -19,7 +19,10 @@ export interface SeedOptions {
 }
 
 /** Runs one seed. Only one runs at a time in a process: what nobody caught is this seed's. */
-export async function runSeed(seed: number, { plant, print }: SeedOptions = {}): Promise<SeedOutcome> {
+export async function runSeed(
+  seed: number,
+  { plant, print }: SeedOptions = {},
+): Promise<SeedOutcome> {
   const world = new World({ seed, plant, print })
   const uncaught = (reason: unknown): void => world.defect('unhandled', describe(reason))
   process.on('unhandledRejection', uncaught)

@@ -20,7 +20,10 @@ export class SeedThread {
   /** Runs one seed; whatever becomes of the thread, there is an outcome. */
   async run(seed: number): Promise<SeedOutcome> {
     const worker = (this.#worker ??= this.#start())
-    const timer = setTimeout(() => this.#fail(`no end after ${mostSeedMs} ms of real time`), mostSeedMs)
+    const timer = setTimeout(
+      () => this.#fail(`no end after ${mostSeedMs} ms of real time`),
+      mostSeedMs,
+    )
     const outcome = await new Promise<SeedOutcome>((resolve) => {
       this.#settle = resolve
       this.#seed = seed

@@ -1,5 +1,10 @@
 import { between, type Clock, type Random, type Storage } from '@popmq/kit'
-import { type CrashMode, MemoryStorage, type StorageFault, type StorageOperation } from '@popmq/kit/testing'
+import {
+  type CrashMode,
+  MemoryStorage,
+  type StorageFault,
+  type StorageOperation,
+} from '@popmq/kit/testing'
 import type { Trace } from './trace.ts'
 
 /** How a disk behaves at present; the world changes it as faults come and go. */
@@ -23,7 +28,10 @@ export class SimDisk {
   #storage: MemoryStorage
   #faults = 0
 
-  constructor(node: string, { clock, random, trace }: { clock: Clock; random: Random; trace: Trace }) {
+  constructor(
+    node: string,
+    { clock, random, trace }: { clock: Clock; random: Random; trace: Trace },
+  ) {
     this.#node = node
     this.#random = random
     this.#trace = trace

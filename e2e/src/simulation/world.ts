@@ -53,7 +53,11 @@ export class World {
     this.plan = drawPlan(this.#random.fork())
     const { scheduler } = this
     this.trace = new Trace(() => scheduler.monotonic(), print)
-    this.#network = new SimNetwork({ clock: scheduler, random: this.#random.fork(), trace: this.trace })
+    this.#network = new SimNetwork({
+      clock: scheduler,
+      random: this.#random.fork(),
+      trace: this.trace,
+    })
     this.#coordinator = new CoordinatorNode(this.#nodeParts(), this.plan.registry)
     for (let id = 1; id <= this.plan.brokers; id += 1) {
       const options = { id, coordinators: [this.#coordinator.address], log: this.plan.log }
@@ -103,16 +107,21 @@ export class World {
     areFaultsOver = true
     this.trace.event('world', 'heals')
     const isRest = await this.#await('work coming to an end', Promise.all(working))
-    const isSettled = isRest && (await this.#until('messages being settled', () => this.history.pending === 0))
+    const isSettled =
+      isRest && (await this.#until('messages being settled', () => this.history.pending === 0))
     isReadingOver = true
     return isSettled && (await this.#await('readers coming to an end', Promise.all(reading)))
   }
 
   /** Reads everything, cuts the power of every broker, and reads everything again. */
   async #readBack(): Promise<boolean> {
-    const isUp = (): boolean => this.#coordinator.isUp && this.#brokers.every((broker) => broker.isUp)
+    const isUp = (): boolean =>
+      this.#coordinator.isUp && this.#brokers.every((broker) => broker.isUp)
     if (!(await this.#until('every node being up', isUp))) return false
-    if (!(await this.#await('the last but one reading', this.#readAll('reader before the power cut')))) return false
+    if (
+      !(await this.#await('the last but one reading', this.#readAll('reader before the power cut')))
+    )
+      return false
     for (const broker of this.#brokers) broker.kill('lose')
     if (!(await this.#until('every node being up again', isUp))) return false
     return this.#await('the last reading', this.#readAll('final reader'))
@@ -135,7 +144,13 @@ export class World {
     const senders: Promise<void>[] = []
     for (let n = 1; n <= this.plan.wireProducers; n += 1) {
       const name = `w${n}`
-      const sender = new Sender({ name, client: this.#wireClient(name), random: this.#random.fork(), history, settle })
+      const sender = new Sender({
+        name,
+        client: this.#wireClient(name),
+        random: this.#random.fork(),
+        history,
+        settle,
+      })
       senders.push(sender.work(isOver))
     }
     for (let n = 1; n <= this.plan.publicProducers; n += 1) {
@@ -157,7 +172,13 @@ export class World {
     for (let n = 1; n <= this.plan.wireReaders; n += 1) {
       const name = `r${n}`
       const topic = topicPlans[between(this.#random, 0, topicPlans.length - 1)]?.name ?? ''
-      const reader = new WireReader({ name, client: this.#wireClient(name), history, defect, seekBackShare: 0.1 })
+      const reader = new WireReader({
+        name,
+        client: this.#wireClient(name),
+        history,
+        defect,
+        seekBackShare: 0.1,
+      })
       readers.push(reader.follow(topic, isOver))
     }
     const lasting = topicPlans.filter(({ comesAndGoes }) => !comesAndGoes)
@@ -179,7 +200,11 @@ export class World {
   }
 
   #wireClient(name: string): WireClient {
-    return new WireClient({ ...this.#clientPorts(name), name, coordinator: this.#coordinator.address })
+    return new WireClient({
+      ...this.#clientPorts(name),
+      name,
+      coordinator: this.#coordinator.address,
+    })
   }
 
   async #publicClient(name: string): Promise<{ client: Client; clock: Clock }> {
@@ -228,7 +253,8 @@ export class World {
     const untilMs = this.scheduler.monotonic() + settleMs
     const isLost = (): boolean => this.#failure !== undefined || this.#defects.length >= mostDefects
     const isDone = await this.scheduler.runUntil(() => done() || isLost(), untilMs)
-    if (!isDone) this.defect('liveness', `no end of ${what} within ${settleMs} ms after the last fault`)
+    if (!isDone)
+      this.defect('liveness', `no end of ${what} within ${settleMs} ms after the last fault`)
     return isDone && !isLost()
   }
 }

@@ -15,7 +15,7 @@ interface Event {
  */
 export class Scheduler implements Clock {
   readonly #events = new Heap<Event>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order))
-  readonly #startedAt: number
+  #startedAt: number
   #elapsedMs = 0
   #order = 0
   #eventsRun = 0
@@ -26,6 +26,11 @@ export class Scheduler implements Clock {
 
   now(): number {
     return Math.floor(this.#startedAt + this.#elapsedMs)
+  }
+
+  /** Sets the wall clock, as an administrator may; monotonic time knows nothing of it. */
+  setWall(nowMs: number): void {
+    this.#startedAt = nowMs - this.#elapsedMs
   }
 
   monotonic(): number {

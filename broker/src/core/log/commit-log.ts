@@ -173,9 +173,8 @@ export class CommitLog {
     await Promise.resolve()
     while (this.#synced < this.end && this.#state === 'flushing') {
       const target = this.end
-      const failure = await this.#writeAndSync(target)
-      if (failure === undefined) this.#advanceSynced(target)
-      else this.#flushFailed(failure)
+      const failure = (await this.#writeAndSync(target)) ?? this.#advanceSynced(target)
+      if (failure !== undefined) this.#flushFailed(failure)
     }
     if (this.#state === 'flushing') this.#state = 'idle'
   }
@@ -203,13 +202,18 @@ export class CommitLog {
     }
   }
 
-  #advanceSynced(target: LogPosition): void {
+  /** @returns what went wrong, if anything: a view that cannot take a record is as final as a failed disk */
+  #advanceSynced(target: LogPosition): unknown {
     this.#synced = target
-    const applied = this.#options.onCommit(target)
+    try {
+      this.#tail.release(this.#options.onCommit(target))
+    } catch (error) {
+      return error
+    }
     let reached = 0
     while ((this.#waiters[reached]?.position ?? Number.POSITIVE_INFINITY) <= target) reached += 1
     for (const waiter of this.#waiters.splice(0, reached)) waiter.reached.resolve()
-    this.#tail.release(applied)
+    return undefined
   }
 
   #flushFailed(failure: unknown): void {

@@ -22,7 +22,10 @@ void test('a message acknowledged at received may be gone after a crash, and onl
 })
 
 void test('a message may be gone when it was purged, and the one behind the purge may not', () => {
-  assert.deepEqual(noLoss(new SampleHistory().acked('a', 0).acked('b', 1).purged(1).left(['b'], 1).book), [])
+  assert.deepEqual(
+    noLoss(new SampleHistory().acked('a', 0).acked('b', 1).purged(1).left(['b'], 1).book),
+    [],
+  )
   const { book } = new SampleHistory().acked('a', 0).acked('b', 1).purged(1).left([], 2)
   assert.deepEqual(
     noLoss(book).map(({ what }) => what.split(' ')[0]),
@@ -31,13 +34,16 @@ void test('a message may be gone when it was purged, and the one behind the purg
 })
 
 void test('the messages of a topic that expires may go at the front, not in the middle', () => {
-  const expiring = (): SampleHistory => new SampleHistory({ expires: true }).acked('a', 0).acked('b', 1).acked('c', 2)
+  const expiring = (): SampleHistory =>
+    new SampleHistory({ expires: true }).acked('a', 0).acked('b', 1).acked('c', 2)
   assert.deepEqual(noLoss(expiring().left(['c'], 2).book), [])
   assert.equal(noLoss(expiring().left(['a', 'c']).book).length, 1)
 })
 
 void test('a topic that was deleted takes its messages with it, but none that was sent later', () => {
-  const { book } = new SampleHistory().acked('a', 0, { invokedMs: 5 }).acked('b', 0, { invokedMs: 50 })
+  const { book } = new SampleHistory()
+    .acked('a', 0, { invokedMs: 5 })
+    .acked('b', 0, { invokedMs: 50 })
   book.removals.push({ kind: 'delete', topic: 'orders', atMs: 20 })
   assert.deepEqual(
     noLoss(book).map(({ what }) => what.split(' ')[0]),

@@ -14,7 +14,10 @@ export const noLoss: Checker = (history) => {
     if (send.state !== 'ok' || receipt === undefined || receipt.duplicate) continue
     if (places.has(value) || isGone(send, receipt)) continue
     if (send.acks === 'received' && crashedAfter(history, send)) continue
-    violations.push({ checker: 'no-loss', what: `${describe(send)} was acknowledged and cannot be read` })
+    violations.push({
+      checker: 'no-loss',
+      what: `${describe(send)} was acknowledged and cannot be read`,
+    })
   }
   return [...violations, ...risenTooFar(history)]
 }
@@ -43,7 +46,8 @@ function removed(history: History): (send: Send, receipt: Receipt) => boolean {
   const incarnations = [...history.topics.values()]
   return ({ topic, invokedMs }, { partition, offset }) => {
     for (const removal of history.removals) {
-      if (removal.kind === 'delete' && removal.topic === topic && removal.atMs >= invokedMs) return true
+      if (removal.kind === 'delete' && removal.topic === topic && removal.atMs >= invokedMs)
+        return true
     }
     return incarnations.some(({ id, name, expires }) => {
       if (name !== topic) return false

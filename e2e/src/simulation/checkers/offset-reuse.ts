@@ -10,7 +10,10 @@ export const offsetReuse: Checker = (history) => {
     const first = contents.get(place)
     if (first === undefined) contents.set(place, seen)
     else if (first.value !== seen.value || first.appendedAt !== seen.appendedAt) {
-      violations.push({ checker: 'offset-reuse', what: `${place}: ${tell(first)}, then ${tell(seen)}` })
+      violations.push({
+        checker: 'offset-reuse',
+        what: `${place}: ${tell(first)}, then ${tell(seen)}`,
+      })
     }
   }
   return violations

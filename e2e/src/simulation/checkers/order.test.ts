@@ -4,7 +4,12 @@ import { order } from './order.ts'
 import { SampleHistory } from './testing/sample-history.ts'
 
 void test('messages of one producer that lie in the order of sending are in order', () => {
-  const { book } = new SampleHistory().acked('a', 0).sent('lost', {}).acked('b', 1).read(['a', 'b']).left(['a', 'b'])
+  const { book } = new SampleHistory()
+    .acked('a', 0)
+    .sent('lost', {})
+    .acked('b', 1)
+    .read(['a', 'b'])
+    .left(['a', 'b'])
   assert.deepEqual(order(book), [])
 })
 
@@ -14,12 +19,19 @@ void test('a message that lies behind a later one of its producer is out of orde
 })
 
 void test('two producers have no order between them', () => {
-  const { book } = new SampleHistory().acked('a', 1).acked('b', 0, { producer: 'q' }).left(['b', 'a'])
+  const { book } = new SampleHistory()
+    .acked('a', 1)
+    .acked('b', 0, { producer: 'q' })
+    .left(['b', 'a'])
   assert.deepEqual(order(book), [])
 })
 
 void test('a poll that leaves out an offset has a gap', () => {
-  const history = new SampleHistory().acked('a', 0).acked('b', 1).left(['a', 'b']).read(['b'], { from: 1 })
+  const history = new SampleHistory()
+    .acked('a', 0)
+    .acked('b', 1)
+    .left(['a', 'b'])
+    .read(['b'], { from: 1 })
   assert.deepEqual(order(history.book), [])
   history.book.polls.push({ ...history.book.polls[0]!, from: 0 })
   assert.match(order(history.book)[0]?.what ?? '', /offset 1 came where 0 was due/)

@@ -4,7 +4,10 @@ import type { Checker, History, Poll, Send, Violation } from '../history.ts'
  * What one producer sent to one partition lies there in the order of sending. What one poll brings begins at the
  * offset that was asked for, or at the first one kept, and has no gap.
  */
-export const order: Checker = (history) => [...producersInOrder(history), ...pollsWithoutGaps(history)]
+export const order: Checker = (history) => [
+  ...producersInOrder(history),
+  ...pollsWithoutGaps(history),
+]
 
 function producersInOrder(history: History): Violation[] {
   const sends = new Map(history.sends.map((send) => [send.value, send]))
@@ -28,18 +31,16 @@ function producersInOrder(history: History): Violation[] {
 
 function pollsWithoutGaps({ polls, final }: History): Violation[] {
   const violations: Violation[] = []
-  const finals = [...final].map(
-    ([partition, { low, high, messages }]): Poll => ({
-      reader: 'the final reader',
-      partition,
-      from: low,
-      messages,
-      low,
-      high,
-      next: high,
-      atMs: 0,
-    }),
-  )
+  const finals = [...final].map(([partition, { low, high, messages }]): Poll => ({
+    reader: 'the final reader',
+    partition,
+    from: low,
+    messages,
+    low,
+    high,
+    next: high,
+    atMs: 0,
+  }))
   for (const poll of [...polls, ...finals]) {
     const gap = gapOf(poll)
     if (gap === undefined) continue
@@ -54,5 +55,7 @@ function gapOf({ from, messages, next }: Poll): string | undefined {
     if (offset !== expected) return `offset ${offset} came where ${expected} was due`
     expected += 1
   }
-  return next === expected ? undefined : `reading goes on at ${next}, the last offset was ${expected - 1}`
+  return next === expected
+    ? undefined
+    : `reading goes on at ${next}, the last offset was ${expected - 1}`
 }

@@ -1,4 +1,11 @@
-import { type Checker, type History, type Poll, type Send, topicIdOf, type Violation } from '../history.ts'
+import {
+  type Checker,
+  type History,
+  type Poll,
+  type Send,
+  topicIdOf,
+  type Violation,
+} from '../history.ts'
 import { allowedLows, type Sighting, sightings } from './sighting.ts'
 
 /**
@@ -43,7 +50,10 @@ function twice(history: History): Violation[] {
     const first = places.get(value)
     if (first === undefined) places.set(value, place)
     else if (first !== place) {
-      violations.set(value, { checker: 'phantom', what: `${short(value)} lies in ${first} and in ${place}` })
+      violations.set(value, {
+        checker: 'phantom',
+        what: `${short(value)} lies in ${first} and in ${place}`,
+      })
     }
   }
   return [...violations.values()]
@@ -57,9 +67,14 @@ function vanished(history: History): Violation[] {
     // A partition that is not there at the end belongs to a deleted topic.
     if (final === undefined) continue
     const topic = history.topics.get(topicIdOf(seen.partition))
-    const low = topic?.expires === true ? final.low : Math.min(final.low, lows.get(seen.partition) ?? 0)
-    if (seen.offset < low || final.messages[seen.offset - final.low]?.offset === seen.offset) continue
-    violations.set(`${seen.partition} ${seen.offset}`, { checker: 'phantom', what: tellVanished(seen) })
+    const low =
+      topic?.expires === true ? final.low : Math.min(final.low, lows.get(seen.partition) ?? 0)
+    if (seen.offset < low || final.messages[seen.offset - final.low]?.offset === seen.offset)
+      continue
+    violations.set(`${seen.partition} ${seen.offset}`, {
+      checker: 'phantom',
+      what: tellVanished(seen),
+    })
   }
   return [...violations.values()]
 }

@@ -7,7 +7,10 @@ export interface Sighting extends ReadMessage {
 }
 
 /** Everything that was ever read, in the order of reading. */
-export function* sightings({ polls, final }: Pick<History, 'polls' | 'final'>): Generator<Sighting> {
+export function* sightings({
+  polls,
+  final,
+}: Pick<History, 'polls' | 'final'>): Generator<Sighting> {
   for (const { partition, reader, messages } of polls) {
     for (const message of messages) yield { ...message, partition, reader }
   }

@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import { SampleHistory } from './testing/sample-history.ts'
 import { trueReceipts } from './true-receipts.ts'
 
-const receipt = { partition: 0, offset: 0, appendedAt: 1_000, duplicate: true, level: 'disk' } as const
+const receipt = {
+  partition: 0,
+  offset: 0,
+  appendedAt: 1_000,
+  duplicate: true,
+  level: 'disk',
+} as const
 
 void test('receipts that name where their messages lie are true', () => {
   const { book } = new SampleHistory().acked('a', 0).acked('b', 1).left(['a', 'b'])
@@ -12,11 +18,16 @@ void test('receipts that name where their messages lie are true', () => {
 
 void test('a receipt that names the place of another message is not true', () => {
   const { book } = new SampleHistory().acked('a', 0).acked('b', 0).left(['a', 'b'])
-  assert.match(trueReceipts(book)[0]?.what ?? '', /the receipt of b names orders\/0 at 0, where a lies/)
+  assert.match(
+    trueReceipts(book)[0]?.what ?? '',
+    /the receipt of b names orders\/0 at 0, where a lies/,
+  )
 })
 
 void test('a receipt with another append time than the message has is not true', () => {
-  const { book } = new SampleHistory().acked('a', 0, { receipt: { ...receipt, duplicate: false, appendedAt: 9 } }).left(['a'])
+  const { book } = new SampleHistory()
+    .acked('a', 0, { receipt: { ...receipt, duplicate: false, appendedAt: 9 } })
+    .left(['a'])
   assert.equal(trueReceipts(book).length, 1)
 })
 

@@ -1,4 +1,11 @@
-import { type Checker, type History, partitionName, type ReadMessage, type Send, type Violation } from '../history.ts'
+import {
+  type Checker,
+  type History,
+  partitionName,
+  type ReadMessage,
+  type Send,
+  type Violation,
+} from '../history.ts'
 
 /**
  * A receipt tells the truth: at its partition and offset lies the message, with its append time, whenever that offset

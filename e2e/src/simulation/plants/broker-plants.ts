@@ -7,26 +7,46 @@ export const brokerPlants: readonly Plant[] = [
     at: inBroker('log/commit-log.js', 'CommitLog', 'whenSynced'),
     change: () => () => Promise.resolve(),
   }),
-  patched('received-told-as-disk', 'a producer that asked for disk is answered when the leader has its message in memory', {
-    at: inBroker('replica-set.js', 'ReplicaSet', 'whenSynced'),
-    change: () => () => Promise.resolve(),
-  }),
-  patched('next-offsets-not-rebuilt', 'next offsets come from the checkpoint alone, not from the log behind it', {
-    at: inBroker('sequencers/index.js', 'NextOffsets', 'observe'),
-    change: () => () => undefined,
-  }),
-  patched('dedup-ids-not-rebuilt', 'dedup ids come from the checkpoint alone, not from the log behind it', {
-    at: inBroker('sequencers/index.js', 'DedupIds', 'observe'),
-    change: () => () => undefined,
-  }),
-  patched('dedup-ids-not-in-checkpoint', 'dedup ids below the checkpoint are forgotten at a restart', {
-    at: inBroker('sequencers/index.js', 'DedupIds', 'restore'),
-    change: () => () => undefined,
-  }),
-  patched('window-of-four-runs', 'of five runs under way the oldest is no longer known when it is sent again', {
-    at: inBroker('sequencers/index.js', 'ProducerRuns', 'judge'),
-    change: forgetFifthRun,
-  }),
+  patched(
+    'received-told-as-disk',
+    'a producer that asked for disk is answered when the leader has its message in memory',
+    {
+      at: inBroker('replica-set.js', 'ReplicaSet', 'whenSynced'),
+      change: () => () => Promise.resolve(),
+    },
+  ),
+  patched(
+    'next-offsets-not-rebuilt',
+    'next offsets come from the checkpoint alone, not from the log behind it',
+    {
+      at: inBroker('sequencers/index.js', 'NextOffsets', 'observe'),
+      change: () => () => undefined,
+    },
+  ),
+  patched(
+    'dedup-ids-not-rebuilt',
+    'dedup ids come from the checkpoint alone, not from the log behind it',
+    {
+      at: inBroker('sequencers/index.js', 'DedupIds', 'observe'),
+      change: () => () => undefined,
+    },
+  ),
+  patched(
+    'dedup-ids-not-in-checkpoint',
+    'dedup ids below the checkpoint are forgotten at a restart',
+    {
+      at: inBroker('sequencers/index.js', 'DedupIds', 'restore'),
+      change: () => () => undefined,
+    },
+  ),
+  patched(
+    'window-of-four-runs',
+    'of five runs under way the oldest is no longer known when it is sent again',
+    {
+      at: inBroker('sequencers/index.js', 'ProducerRuns', 'judge'),
+      change: forgetFifthRun,
+    },
+  ),
   patched('sent-again-stored-again', 'a run that is sent again is appended again', {
     at: inBroker('sequencers/index.js', 'ProducerRuns', 'judge'),
     change: (judge) =>
@@ -50,12 +70,21 @@ export const brokerPlants: readonly Plant[] = [
     at: inBroker('appender.js', 'Appender', 'appendMoved'),
     change: () => () => undefined,
   }),
-  patched('checkpoint-of-older-views', 'a checkpoint holds the consume queues as they were at the one before', {
-    at: inBroker('consume-queue/index.js', 'ConsumeQueues', 'encode'),
-    change: answerOneLate,
-  }),
+  patched(
+    'checkpoint-of-older-views',
+    'a checkpoint holds the consume queues as they were at the one before',
+    {
+      at: inBroker('consume-queue/index.js', 'ConsumeQueues', 'encode'),
+      change: answerOneLate,
+    },
+  ),
   patched('torn-record-trusted', 'recovery does not compare the crc of a record', {
-    at: { package: '@popmq/protocol', module: 'record.js', className: 'RecordView', method: 'crcHolds' },
+    at: {
+      package: '@popmq/protocol',
+      module: 'record.js',
+      className: 'RecordView',
+      method: 'crcHolds',
+    },
     change: () => () => true,
   }),
 ]
@@ -88,7 +117,8 @@ function forgetFifthRun(judge: Method): Method {
     const bases = windows.get(name) ?? []
     windows.set(name, bases)
     if (verdict.kind === 'append') bases.push(base)
-    const isForgotten = verdict.kind === 'duplicate' && bases.length > 4 && !bases.slice(-4).includes(base)
+    const isForgotten =
+      verdict.kind === 'duplicate' && bases.length > 4 && !bases.slice(-4).includes(base)
     return isForgotten ? { kind: 'append' } : verdict
   }
 }
@@ -104,7 +134,11 @@ function answerOneLate(original: Method): Method {
   }
 }
 
-function patched(name: string, what: string, how: { at: MethodName; change: (original: Method) => Method }): Plant {
+function patched(
+  name: string,
+  what: string,
+  how: { at: MethodName; change: (original: Method) => Method },
+): Plant {
   return { name, what, patch: () => patchMethod(how.at, how.change) }
 }
 

@@ -13,9 +13,15 @@ export interface MethodName {
  * Replaces a method of the product in this process, for good. Modules that a package does not export are reached by
  * their place beside its index: the product has no switch for this.
  */
-export async function patchMethod(name: MethodName, change: (original: Method) => Method): Promise<void> {
+export async function patchMethod(
+  name: MethodName,
+  change: (original: Method) => Method,
+): Promise<void> {
   const url = new URL(name.module, import.meta.resolve(name.package))
-  const loaded = (await import(url.href)) as Record<string, { readonly prototype?: Record<string, Method> }>
+  const loaded = (await import(url.href)) as Record<
+    string,
+    { readonly prototype?: Record<string, Method> }
+  >
   const prototype = loaded[name.className]?.prototype
   const original = prototype?.[name.method]
   if (prototype === undefined || typeof original !== 'function') {

@@ -1,4 +1,4 @@
-import type { Storage, StorageFile } from '@popmq/kit'
+import { type Storage, StorageError, type StorageFile } from '@popmq/kit'
 import type { Plant } from './plant.ts'
 
 type FileChange = (file: StorageFile) => Partial<StorageFile>
@@ -17,7 +17,7 @@ export const storagePlants: readonly Plant[] = [
       withFiles(storage, (file) => ({
         sync: () => {
           // Nobody waits for it, so nobody hears that it failed.
-          file.sync().catch(() => undefined)
+          void syncUnheard(file)
           return Promise.resolve()
         },
       })),
@@ -25,7 +25,7 @@ export const storagePlants: readonly Plant[] = [
   {
     name: 'sync-failure-swallowed',
     what: 'a failed sync is taken for a good one',
-    wrapStorage: (storage) => withFiles(storage, (file) => ({ sync: () => file.sync().catch(() => undefined) })),
+    wrapStorage: (storage) => withFiles(storage, (file) => ({ sync: () => syncUnheard(file) })),
   },
   {
     name: 'folder-sync-skipped',
@@ -49,6 +49,15 @@ export const storagePlants: readonly Plant[] = [
       })),
   },
 ]
+
+/** Syncs and keeps a failure of the disk to itself: that is the bug. */
+async function syncUnheard(file: StorageFile): Promise<void> {
+  try {
+    await file.sync()
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error
+  }
+}
 
 /** What lies inside the file already is not written: only recovery does that. */
 function withoutRewrites(file: StorageFile): Partial<StorageFile> {

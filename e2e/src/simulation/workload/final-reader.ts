@@ -1,5 +1,11 @@
 import { MqError, offsets, partitionNumber, type TopicInfo, topicId } from '@popmq/protocol'
-import { type FinalPartition, type HistoryBook, partitionName, type PartitionName, type ReadMessage } from '../history.ts'
+import {
+  type FinalPartition,
+  type HistoryBook,
+  partitionName,
+  type PartitionName,
+  type ReadMessage,
+} from '../history.ts'
 import type { Routes, WireClient } from './wire-client.ts'
 import { WireReader } from './wire-reader.ts'
 
@@ -11,7 +17,9 @@ export interface FinalReaderParts {
 }
 
 /** Reads every partition of every topic from its low to its high offset, however long that takes. */
-export async function readEverything(parts: FinalReaderParts): Promise<Map<PartitionName, FinalPartition>> {
+export async function readEverything(
+  parts: FinalReaderParts,
+): Promise<Map<PartitionName, FinalPartition>> {
   const { client } = parts
   const final = new Map<PartitionName, FinalPartition>()
   const { topics } = await client.routes()
@@ -24,7 +32,11 @@ export async function readEverything(parts: FinalReaderParts): Promise<Map<Parti
   return final
 }
 
-async function readPartition(parts: FinalReaderParts, id: number, partition: number): Promise<FinalPartition> {
+async function readPartition(
+  parts: FinalReaderParts,
+  id: number,
+  partition: number,
+): Promise<FinalPartition> {
   const { client, history, name } = parts
   const routes = await client.routes()
   const topic = routes.topics.find((known) => known.id === id)
@@ -42,7 +54,11 @@ async function readPartition(parts: FinalReaderParts, id: number, partition: num
   // Retention may have gone on meanwhile: what counts is what is kept now.
   const now = await boundsOf(client, routes, { topic, partition })
   const kept = [...messages.values()].filter((message) => message.offset >= now.low)
-  return { low: Math.max(low, now.low), high: now.high, messages: kept.toSorted((a, b) => a.offset - b.offset) }
+  return {
+    low: Math.max(low, now.low),
+    high: now.high,
+    messages: kept.toSorted((a, b) => a.offset - b.offset),
+  }
 }
 
 async function boundsOf(
@@ -54,6 +70,7 @@ async function boundsOf(
   const place = { topicId: topicId(topic.id), partition: partitionNumber(partition) }
   const { reply } = await caller.call(offsets, { partitions: [place] }, { timeoutMs: 2_000 })
   const [bounds] = reply.results
-  if (bounds === undefined || bounds.error !== undefined) throw new MqError('not_leader', 'no bounds')
+  if (bounds === undefined || bounds.error !== undefined)
+    throw new MqError('not_leader', 'no bounds')
   return { low: bounds.low, high: bounds.high }
 }

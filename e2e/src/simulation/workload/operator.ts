@@ -1,6 +1,16 @@
 import { between, sleep } from '@popmq/kit'
 import type { SeededRandom } from '@popmq/kit/testing'
-import { isMqError, offset, offsets, partitionNumber, purge, topicCreate, topicDelete, type TopicInfo, topicId } from '@popmq/protocol'
+import {
+  isMqError,
+  offset,
+  offsets,
+  partitionNumber,
+  purge,
+  topicCreate,
+  topicDelete,
+  type TopicInfo,
+  topicId,
+} from '@popmq/protocol'
 import { type HistoryBook, partitionName } from '../history.ts'
 import type { WireClient } from './wire-client.ts'
 
@@ -33,7 +43,10 @@ export class Operator {
   readonly #random: SeededRandom
   readonly #history: HistoryBook
 
-  constructor(client: WireClient, { random, history }: { random: SeededRandom; history: HistoryBook }) {
+  constructor(
+    client: WireClient,
+    { random, history }: { random: SeededRandom; history: HistoryBook },
+  ) {
     this.#client = client
     this.#random = random
     this.#history = history
@@ -90,8 +103,13 @@ export class Operator {
     const { reply } = await caller.call(offsets, { partitions: [place] }, { timeoutMs: 2_000 })
     const [bounds] = reply.results
     if (bounds === undefined || bounds.error !== undefined) return
-    const before = this.#random.next() < 0.3 ? bounds.high : between(this.#random, bounds.low, bounds.high)
-    this.#history.removals.push({ kind: 'purge', partition: partitionName(topic.id, partition), before })
+    const before =
+      this.#random.next() < 0.3 ? bounds.high : between(this.#random, bounds.low, bounds.high)
+    this.#history.removals.push({
+      kind: 'purge',
+      partition: partitionName(topic.id, partition),
+      before,
+    })
     await caller.call(purge, { ...place, before: offset(before) }, { timeoutMs: 4_000 })
   }
 

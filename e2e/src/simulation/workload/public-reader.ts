@@ -27,7 +27,10 @@ export class PublicReader {
       waitMs: 400,
       onOutOfRange: 'earliest',
       onJump: ({ partition, from, to, low, high }) => {
-        if (from > high) defect(`${name} stands at ${from} of ${topic}/${partition}, which ends at ${high} from ${low}`)
+        if (from > high)
+          defect(
+            `${name} stands at ${from} of ${topic}/${partition}, which ends at ${high} from ${low}`,
+          )
         this.#due.set(partition, to)
       },
     })
@@ -62,7 +65,11 @@ export class PublicReader {
       reader,
       partition: partitionName(known.id, partition),
       from,
-      messages: messages.map(({ offset, value, appendedAt }) => ({ offset, value: String(value), appendedAt })),
+      messages: messages.map(({ offset, value, appendedAt }) => ({
+        offset,
+        value: String(value),
+        appendedAt,
+      })),
       low: 0,
       high: next,
       next,

@@ -69,10 +69,16 @@ export class PublicSender {
     const length = random.next() < 0.06 ? between(random, 1_000, 6_000) : between(random, 12, 500)
     const value = `${name}-${index}`.padEnd(length, '.')
     const dedupId = plan.hasDedupIds ? `u${between(random, 0, 90)}` : undefined
-    const key = !plan.hasDedupIds && random.next() < 0.5 ? `${name}-k${between(random, 0, 5)}` : undefined
+    const key =
+      !plan.hasDedupIds && random.next() < 0.5 ? `${name}-k${between(random, 0, 5)}` : undefined
     const partition = random.next() < 0.3 ? between(random, 0, plan.partitions - 1) : undefined
     const place = key === undefined ? (partition === undefined ? {} : { partition }) : { key }
-    const message = { topic: plan.name, value, ...place, ...(dedupId === undefined ? {} : { dedupId }) }
+    const message = {
+      topic: plan.name,
+      value,
+      ...place,
+      ...(dedupId === undefined ? {} : { dedupId }),
+    }
     const send: Send = {
       value,
       producer: `${name}/${acks}`,

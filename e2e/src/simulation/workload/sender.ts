@@ -25,7 +25,8 @@ export class Sender {
     const { client, random, settle } = parts
     const deliverWithinMs = between(random, 4_000, 15_000)
     this.#parts = parts
-    const make = (acks: AckLevel): WireProducer => new WireProducer({ client, acks, deliverWithinMs, settle })
+    const make = (acks: AckLevel): WireProducer =>
+      new WireProducer({ client, acks, deliverWithinMs, settle })
     this.#producers = { received: make('received'), disk: make('disk') }
   }
 

@@ -1,5 +1,12 @@
 import { type Clock, type Random, sleep } from '@popmq/kit'
-import { type Exchange, isMqError, metadata, MqError, type ReplyOf, type TopicInfo } from '@popmq/protocol'
+import {
+  type Exchange,
+  isMqError,
+  metadata,
+  MqError,
+  type ReplyOf,
+  type TopicInfo,
+} from '@popmq/protocol'
 import { Caller, type Transport } from '@popmq/transport'
 
 export interface WireClientParts {

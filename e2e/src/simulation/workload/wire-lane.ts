@@ -1,5 +1,13 @@
 import { sleep } from '@popmq/kit'
-import { type AckLevel, asMqError, errorName, MessageIds, MqError, partitionNumber, produce } from '@popmq/protocol'
+import {
+  type AckLevel,
+  asMqError,
+  errorName,
+  MessageIds,
+  MqError,
+  partitionNumber,
+  produce,
+} from '@popmq/protocol'
 import { type RunResult, topicId } from '@popmq/protocol'
 import type { HistoryBook, Send } from '../history.ts'
 import type { Routes, WireClient } from './wire-client.ts'
@@ -71,7 +79,13 @@ export class WireLane {
   #number(sends: readonly Send[]): Run {
     const { client, topicId: topic, partition, producerId, deliverWithinMs } = this.#parts
     const { clock } = client.parts
-    const place = { topicId: topic, partition, producerId, producerEpoch: this.#epoch, base: this.#nextBase }
+    const place = {
+      topicId: topic,
+      partition,
+      producerId,
+      producerEpoch: this.#epoch,
+      base: this.#nextBase,
+    }
     const next = (nowMs: number): Uint8Array => this.#ids.next(nowMs)
     const bytes = encodeRun(sends, place, { next, nowMs: clock.now() })
     this.#nextBase += sends.length
@@ -97,11 +111,22 @@ export class WireLane {
     const info = this.#routes.topics.find(({ id }) => id === topic)
     if (info === undefined) return new MqError('topic_not_found', 'the topic is gone')
     const caller = await client.leader(this.#routes, info, partition)
-    const run = { topicId: topicId(topic), partition: partitionNumber(partition), bytes: bytes.length, count: sends.length }
-    const { reply } = await caller.call(produce, { acks, runs: [run] }, { timeoutMs: 2_000, slices: [bytes] })
+    const run = {
+      topicId: topicId(topic),
+      partition: partitionNumber(partition),
+      bytes: bytes.length,
+      count: sends.length,
+    }
+    const { reply } = await caller.call(
+      produce,
+      { acks, runs: [run] },
+      { timeoutMs: 2_000, slices: [bytes] },
+    )
     const [result] = reply.results
     if (result === undefined) return new MqError('internal', 'a run had no result')
-    return result.error === undefined ? result : new MqError(errorName(result.error), result.what ?? '')
+    return result.error === undefined
+      ? result
+      : new MqError(errorName(result.error), result.what ?? '')
   }
 
   #stored(run: Run, result: RunResult): void {
@@ -123,7 +148,9 @@ export class WireLane {
     const { client } = this.#parts
     const { clock, random } = client.parts
     const nowMs = clock.monotonic()
-    const isOver = this.#window.some(({ deadlineMs, error }) => nowMs > deadlineMs || error?.retriable === 'no')
+    const isOver = this.#window.some(
+      ({ deadlineMs, error }) => nowMs > deadlineMs || error?.retriable === 'no',
+    )
     if (isOver) this.#giveUp()
     else await sleep(clock, 20 + random.next() * 200)
     this.#routes = undefined
@@ -135,7 +162,8 @@ export class WireLane {
   #giveUp(): void {
     for (const { sends, mayBeStored, error } of this.#window) {
       const state = mayBeStored ? ('unknown' as const) : ('failed' as const)
-      for (const send of sends) this.#settle(send, { state, error: error?.name ?? 'never sent again' })
+      for (const send of sends)
+        this.#settle(send, { state, error: error?.name ?? 'never sent again' })
     }
     this.#window = []
     this.#epoch += 1

@@ -21,13 +21,22 @@ export class WireProducer {
   }
 
   /** Sends the messages as one run to a partition. */
-  async send(topic: { name: string; id: number }, partition: number, sends: readonly Send[]): Promise<void> {
+  async send(
+    topic: { name: string; id: number },
+    partition: number,
+    sends: readonly Send[],
+  ): Promise<void> {
     const { client } = this.#parts
     this.#producerId ??= (await client.insist(producerOpen, {})).producerId
     const name = `${topic.id}/${partition}`
     let lane = this.#lanes.get(name)
     if (lane === undefined) {
-      const place = { topic: topic.name, topicId: topic.id, partition, producerId: this.#producerId }
+      const place = {
+        topic: topic.name,
+        topicId: topic.id,
+        partition,
+        producerId: this.#producerId,
+      }
       lane = new WireLane({ ...this.#parts, ...place })
       this.#lanes.set(name, lane)
     }

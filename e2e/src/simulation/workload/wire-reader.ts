@@ -12,7 +12,12 @@ import {
   type TopicInfo,
   topicId,
 } from '@popmq/protocol'
-import { type HistoryBook, partitionName, type PartitionName, type ReadMessage } from '../history.ts'
+import {
+  type HistoryBook,
+  partitionName,
+  type PartitionName,
+  type ReadMessage,
+} from '../history.ts'
 import type { Routes, WireClient } from './wire-client.ts'
 
 export interface WireReaderParts {
@@ -66,15 +71,24 @@ export class WireReader {
     const caller = await client.leader(routes, topic, partition)
     const name = partitionName(topic.id, partition)
     const from = this.position(name)
-    const asked = { topicId: topicId(topic.id), partition: partitionNumber(partition), offset: offset(from) }
+    const asked = {
+      topicId: topicId(topic.id),
+      partition: partitionNumber(partition),
+      offset: offset(from),
+    }
     const waitMs = between(random, 0, 400)
     const maxBytes = between(random, 1, 16_384)
     const timeoutMs = waitMs + 2_000
-    const { reply, bytes } = await caller.call(fetch, { partitions: [asked], waitMs, maxBytes }, { timeoutMs })
+    const { reply, bytes } = await caller.call(
+      fetch,
+      { partitions: [asked], waitMs, maxBytes },
+      { timeoutMs },
+    )
     for (const result of reply.results) this.#take(result, bytes, from)
     const isBack = random.next() < this.#parts.seekBackShare
     const [result] = reply.results
-    if (isBack && result !== undefined) this.#positions.set(name, between(random, result.low, Math.max(result.low, result.next)))
+    if (isBack && result !== undefined)
+      this.#positions.set(name, between(random, result.low, Math.max(result.low, result.next)))
   }
 
   #take(result: FetchResult, bytes: Uint8Array, from: number): void {
@@ -84,13 +98,17 @@ export class WireReader {
       const error = errorName(result.error)
       // The one error that ends by reading elsewhere.
       if (error === 'offset_out_of_range') {
-        if (from > result.high) defect(`${reader} stands at ${from} of ${partition}, which ends at ${result.high}`)
+        if (from > result.high)
+          defect(`${reader} stands at ${from} of ${partition}, which ends at ${result.high}`)
         this.#positions.set(partition, result.low)
       } else throw new MqError(error, result.what ?? '')
       return
     }
     const { messages, isWhole } = readMessages(bytes.subarray(0, result.bytes))
-    if (!isWhole) defect(`${reader} got a record of ${partition} from ${from} on with other bytes than were written`)
+    if (!isWhole)
+      defect(
+        `${reader} got a record of ${partition} from ${from} on with other bytes than were written`,
+      )
     const { low, high, next } = result
     const atMs = client.parts.clock.monotonic()
     history.polls.push({ reader, partition, from, messages, low, high, next, atMs })
@@ -106,7 +124,11 @@ function readMessages(bytes: Uint8Array): { messages: ReadMessage[]; isWhole: bo
   for (let at = 0; at < bytes.length; at = record.end) {
     record.move(bytes, at)
     if (!record.fits(bytes.length) || !record.crcHolds(crc32)) return { messages, isWhole: false }
-    messages.push({ offset: record.offset, value: decoder.decode(record.body), appendedAt: record.appendedAt })
+    messages.push({
+      offset: record.offset,
+      value: decoder.decode(record.body),
+      appendedAt: record.appendedAt,
+    })
   }
   return { messages, isWhole: true }
 }

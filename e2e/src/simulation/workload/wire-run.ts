@@ -20,9 +20,16 @@ export interface RunPlace {
 }
 
 /** The records of one run, as a producer's client writes them. */
-export function encodeRun(sends: readonly Send[], place: RunPlace, ids: { next: MessageIds['next']; nowMs: number }): Uint8Array {
+export function encodeRun(
+  sends: readonly Send[],
+  place: RunPlace,
+  ids: { next: MessageIds['next']; nowMs: number },
+): Uint8Array {
   const prepared = sends.map(({ value, key, dedupId }) =>
-    prepareMessage({ ...(key === undefined ? {} : { key }), ...(dedupId === undefined ? {} : { dedupId }) }, value),
+    prepareMessage(
+      { ...(key === undefined ? {} : { key }), ...(dedupId === undefined ? {} : { dedupId }) },
+      value,
+    ),
   )
   const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
   const writer = new RecordWriter(bytes)
@@ -51,7 +58,13 @@ export function receiptsOf(count: number, partition: number, result: RunResult):
   return Array.from({ length: count }, (_, index): SendReceipt => {
     const first = dropped.get(index)
     if (first !== undefined) {
-      return { partition: first.partition, offset: first.offset, appendedAt: first.appendedAt, duplicate: true, level }
+      return {
+        partition: first.partition,
+        offset: first.offset,
+        appendedAt: first.appendedAt,
+        duplicate: true,
+        level,
+      }
     }
     offset += 1
     return { partition, offset: offset - 1, appendedAt, duplicate: false, level }

@@ -1,4 +1,10 @@
-import { HistoryBook, partitionName, type ReadMessage, type Send, type SendReceipt } from '../../history.ts'
+import {
+  HistoryBook,
+  partitionName,
+  type ReadMessage,
+  type Send,
+  type SendReceipt,
+} from '../../history.ts'
 
 /** For tests: a history written by hand. Topic 7 is `orders` with one partition. */
 export class SampleHistory {
@@ -11,7 +17,13 @@ export class SampleHistory {
 
   /** A message that was acknowledged at `offset`. */
   acked(value: string, offset: number, more: Partial<Send> & { receipt?: SendReceipt } = {}): this {
-    const receipt: SendReceipt = { partition: 0, offset, appendedAt: 1_000 + offset, duplicate: false, level: 'disk' }
+    const receipt: SendReceipt = {
+      partition: 0,
+      offset,
+      appendedAt: 1_000 + offset,
+      duplicate: false,
+      level: 'disk',
+    }
     return this.sent(value, { state: 'ok', receipt, ...more })
   }
 
@@ -37,11 +49,23 @@ export class SampleHistory {
   }
 
   /** One poll by `reader` that brought `values` from `from` on. */
-  read(values: readonly string[], more: { from?: number; reader?: string; high?: number } = {}): this {
+  read(
+    values: readonly string[],
+    more: { from?: number; reader?: string; high?: number } = {},
+  ): this {
     const { from = 0, reader = 'r', high = from + values.length } = more
     const messages = values.map((value, index) => messageAt(from + index, value))
     const partition = partitionName(7, 0)
-    this.book.polls.push({ reader, partition, from, messages, low: 0, high, next: from + values.length, atMs: 0 })
+    this.book.polls.push({
+      reader,
+      partition,
+      from,
+      messages,
+      low: 0,
+      high,
+      next: from + values.length,
+      atMs: 0,
+    })
     return this
   }
 
