@@ -1,9 +1,8 @@
 import { type Deferred, deferred, sleep } from '@popmq/kit'
-import { asMqError, formatMessageId, MqError } from '@popmq/protocol'
+import { asMqError, formatMessageId, MessageIds, MqError } from '@popmq/protocol'
 import { abortable, throwIfAborted } from './aborting.ts'
 import type { OutgoingMessage, Receipt, SendResult } from './api/outgoing-message.ts'
 import type { PostedMessage, Producer, ProducerStats, SendOptions } from './api/producer.ts'
-import { MessageIdPool } from './core/message-id-pool.ts'
 import { Submission } from './core/submission.ts'
 import type { DeliveryDeps } from './delivery.ts'
 import { MessageIntake } from './message-intake.ts'
@@ -22,7 +21,7 @@ export class BatchingProducer implements Producer {
   readonly #config: ProducerConfig
   readonly #deps: DeliveryDeps
   readonly #onClosed: () => void
-  readonly #ids: MessageIdPool
+  readonly #ids: MessageIds
   readonly #intake: MessageIntake
   readonly #unsettled = new Set<Submission>()
   readonly #flushes = new Set<Flush>()
@@ -34,7 +33,7 @@ export class BatchingProducer implements Producer {
     this.#config = config
     this.#deps = deps
     this.#onClosed = onClosed
-    this.#ids = new MessageIdPool(deps.random)
+    this.#ids = new MessageIds(deps.random)
     this.#intake = new MessageIntake(config, deps)
   }
 

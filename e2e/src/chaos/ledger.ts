@@ -36,8 +36,8 @@ const offsetsPerPartition = 2 ** 40
 export class Ledger {
   readonly #problems: Problems
   readonly #pages: readonly Page[]
-  /** partition → offset → the message that a reader saw there first. */
-  readonly #holders: readonly (MessageName | undefined)[][]
+  /** partition → offset → the message that a reader saw there first, as one number. */
+  readonly #holders: readonly (number | undefined)[][]
   readonly #purged: number[]
   readonly #keys = new Map<string, number>()
 
@@ -165,9 +165,13 @@ export class Ledger {
     const holders = this.#holders[at.partition]
     if (holders === undefined) return this.alien(reader, at, 'a partition that is not there')
     const holder = holders[at.offset]
-    if (holder === undefined) holders[at.offset] = name
-    else if (text(holder) !== text(name))
-      this.#tell('reuse', `${showPlace(at)} held ${text(holder)} and ${text(name)}`)
+    const code = toCode({ partition: name.producer, offset: name.number })
+    if (holder === undefined) holders[at.offset] = code
+    else if (holder !== code) {
+      const { partition: producer, offset: number } = toPlace(holder)
+      const what = `${text({ producer, number })} and ${text(name)}`
+      this.#tell('reuse', `${showPlace(at)} held ${what}`)
+    }
   }
 
   #compareReceipt(name: MessageName): void {

@@ -1,0 +1,90 @@
+/** `npm run chaos`: real processes under load and faults, and a verdict over everything that was sent and read. */
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { lastAct } from '../harness/last-act.ts'
+import { Scene } from '../harness/scenario.ts'
+import { runChaos } from './chaos-run.ts'
+import { Problems } from './problems.ts'
+import { tellTraces } from './trace-scan.ts'
+import { judge, printFaults } from './verdict.ts'
+
+const usage = 'usage: npm run chaos -- --minutes N [--seed S] [--brokers N]'
+const options = {
+  minutes: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  brokers: { type: 'string', default: '1' },
+} as const
+
+const minuteMs = 60_000
+/** Starting, healing, flushing and checking fit in a minute; then everything is killed. */
+const graceMs = 55_000
+const shownOutput = 8_000
+
+function write(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** @returns the exit code */
+async function main(args: string[]): Promise<number> {
+  const { values } = parseArgs({ args, options })
+  const lastsMs = inRange('minutes', Number(values.minutes), [0.1, 1_440]) * minuteMs
+  const seed = whole('seed', values.seed, 2 ** 32 - 1)
+  const brokers = whole('brokers', values.brokers, 8)
+  const folder = await mkdtemp(path.join(tmpdir(), 'popmq-chaos-'))
+  lastAct(() => rmSync(folder, { recursive: true, force: true }))
+  const scene = new Scene(folder)
+  setTimeout(() => {
+    write(`void: the run did not end ${graceMs / 1_000} s after its time`)
+    write('chaos: 0 passed, 1 failed')
+    process.exit(1)
+  }, lastsMs + graceMs).unref()
+  const problems = new Problems()
+  const onUnhandled = (error: unknown): void =>
+    problems.tell('process', `the load met ${error instanceof Error ? error.stack : String(error)}`)
+  process.on('unhandledRejection', onUnhandled)
+  process.on('uncaughtException', onUnhandled)
+  write(`chaos: seed ${seed}, brokers ${brokers}, ${lastsMs / minuteMs} minutes`)
+  try {
+    const campaign = await runChaos(scene, { seed, lastsMs, brokers, problems, write })
+    tellTraces(scene.account(), problems)
+    printFaults(campaign, write)
+    const survived = campaign.survived.length
+    const why = campaign.voidBecause ?? (survived === 0 ? 'no fault happened' : undefined)
+    if (why !== undefined) {
+      process.stderr.write(`${scene.account().slice(-shownOutput)}\n`)
+      write(`void: ${why}`)
+      write(`chaos: ${survived} passed, 1 failed`)
+      return 1
+    }
+    const checks = judge(problems, write)
+    if (checks.failed > 0) process.stderr.write(`${scene.account().slice(-shownOutput)}\n`)
+    write(`chaos: ${survived + checks.passed} passed, ${checks.failed} failed`)
+    return checks.failed === 0 ? 0 : 1
+  } finally {
+    await scene.close()
+  }
+}
+
+function whole(name: string, text: string, high: number): number {
+  const number = inRange(name, Number(text), [1, high])
+  if (Number.isInteger(number)) return number
+  throw new TypeError(`--${name} is a whole number, got ${text}`)
+}
+
+function inRange(name: string, number: number, [low, high]: readonly [number, number]): number {
+  if (number >= low && number <= high) return number
+  throw new TypeError(`--${name} is a number from ${low} to ${high}`)
+}
+
+try {
+  // What the load leaves open must not keep the process.
+  const code = await main(process.argv.slice(2))
+  process.stdout.write('', () => process.exit(code))
+} catch (error) {
+  process.exitCode = 2
+  if (error instanceof TypeError) process.stderr.write(`${error.message}\n${usage}\n`)
+  else throw error
+}
