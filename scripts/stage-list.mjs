@@ -41,6 +41,12 @@ export async function simulationStage(stages) {
   await stages.run('plants', () => countedRun(simulator, ['--plants-check']))
 }
 
+/** @param {Stages} stages */
+export async function chaosStage(stages) {
+  const args = ['--minutes', '2', '--seed', '1']
+  await stages.run('chaos', () => countedRun('e2e/dist/chaos/main.js', args))
+}
+
 function unitTests() {
   const dists = readWorkspaces(root).workspaces.map(({ folder }) => `${folder}/dist`)
   return findTests([...dists, 'scripts'], /\.test\.m?js$/)

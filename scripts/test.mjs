@@ -1,7 +1,7 @@
 // @ts-check
 /** `npm test`: everything that must hold, on a machine that may have nothing but Node. */
 import { install } from './ready.mjs'
-import { checkStages, scenarioStage, simulationStage } from './stage-list.mjs'
+import { chaosStage, checkStages, scenarioStage, simulationStage } from './stage-list.mjs'
 import { oneCheck, Stages } from './stages.mjs'
 import { installSystemPackages } from './system-packages.mjs'
 
@@ -12,5 +12,6 @@ const isSetUp =
 if (isSetUp && (await checkStages(stages))) {
   await scenarioStage(stages)
   await simulationStage(stages)
+  await chaosStage(stages)
 }
 stages.finish()

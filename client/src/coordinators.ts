@@ -50,10 +50,12 @@ export class Coordinators {
         return await this.#ask(exchange, request, { ...how, withinMs: endsAt - clock.monotonic() })
       } catch (thrown) {
         const error = asMqError(thrown)
-        const pauseMs = tries % this.#addresses.length === 0 ? backoff.nextMs() : 0
+        const isLater = isForLater(error)
+        const roundMs = tries % this.#addresses.length === 0 ? backoff.nextMs() : 0
+        const pauseMs = isLater ? Math.max(roundMs, error.retryAfterMs ?? 0) : roundMs
         const isOver = clock.monotonic() + pauseMs >= endsAt
-        if (isOver || !mayAskAnother(error, how.isRepeatable)) throw error
-        this.#current = (this.#current + 1) % this.#addresses.length
+        if (isOver || !(isLater || mayAskAnother(error, how.isRepeatable))) throw error
+        if (!isLater) this.#current = (this.#current + 1) % this.#addresses.length
         await sleep(clock, pauseMs, how.signal)
       }
     }
@@ -73,6 +75,11 @@ export class Coordinators {
     })
     return reply
   }
+}
+
+/** Nothing was done, and the coordinator says when to ask again: a broker is on its way, another change is under way. */
+function isForLater(error: MqError): boolean {
+  return error.retriable === 'yes' && error.retryAfterMs !== undefined
 }
 
 function mayAskAnother(error: MqError, isRepeatable: boolean): boolean {

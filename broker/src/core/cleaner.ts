@@ -21,6 +21,9 @@ export interface CleanerParts {
   readonly segmentBytes: number
 }
 
+/** Less is not worth a file: the records about cleaning are dead themselves and must not call for more of it. */
+const leastRolledBytes = 1_024
+
 /**
  * Gives the disk back. The oldest segment goes through these states, one segment at a time:
  *
@@ -69,8 +72,8 @@ export class Cleaner {
   #rollWhenDead(): void {
     const { log, queues, segmentBytes, cleanBelowShare } = this.#parts
     const bytes = log.end - log.activeBase
-    if (bytes > segmentBytes / 8 && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare)
-      log.roll()
+    const isLarge = bytes > Math.max(leastRolledBytes, segmentBytes / 64)
+    if (isLarge && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare) log.roll()
   }
 
   /**

@@ -8,7 +8,7 @@ void test('the less room, the stricter: warn, throttle, refuse', () => {
   assert.deepEqual(judgeDisk(4_000, segment), { state: 'ok', holdMs: 0 })
   assert.deepEqual(judgeDisk(3_999, segment), { state: 'warn', holdMs: 0 })
   assert.deepEqual(judgeDisk(2_500, segment), { state: 'throttle', holdMs: 250 })
-  assert.equal(judgeDisk(1_999, segment).state, 'refuse')
+  assert.deepEqual(judgeDisk(1_999, segment), { state: 'refuse', holdMs: 0 })
 })
 
 void test('segments are small on a small disk, so that two of them can be kept free', () => {

@@ -20,7 +20,7 @@ export interface DiskVerdict {
 
 export function judgeDisk(freeBytes: number, segmentBytes: number): DiskVerdict {
   const segmentsFree = freeBytes / segmentBytes
-  if (segmentsFree < 2) return { state: 'refuse', holdMs: mostHoldMs }
+  if (segmentsFree < 2) return { state: 'refuse', holdMs: 0 }
   if (segmentsFree < 3)
     return { state: 'throttle', holdMs: Math.ceil((3 - segmentsFree) * mostHoldMs) }
   return { state: segmentsFree < 4 ? 'warn' : 'ok', holdMs: 0 }

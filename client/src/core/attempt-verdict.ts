@@ -53,6 +53,6 @@ const routeErrors: ReadonlySet<ErrorName> = new Set<ErrorName>([
 
 export function outcomeUnknown(cause: MqError): MqError {
   if (cause.name === 'outcome_unknown') return cause
-  const what = `the message may have been stored: the last answer was ${cause.name}, ${cause.what}`
+  const what = `the message may have been stored: ${cause.name}, ${cause.what}`
   return new MqError('outcome_unknown', what, { cause })
 }

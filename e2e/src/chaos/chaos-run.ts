@@ -55,13 +55,13 @@ export async function runChaos(scene: Scene, options: ChaosOptions): Promise<Cam
     const parts = { name, client: await cluster.connect(), topic, order, problems }
     readers.push(new SteadyReader({ ...parts, random: random.fork() }))
   }
-  const field: Battlefield = { cluster, client, topic, led, acks, ledger, readers }
-  const campaign = await torment({ field, plans, problems, untilMs, write })
+  const field: Battlefield = { cluster, client, topic, led, acks, ledger, problems, readers }
+  const campaign = await torment({ field, plans, untilMs, write })
   if (campaign.voidBecause !== undefined) return campaign
 
   await Promise.all(producers.map((producer) => producer.finish(flushWithinMs)))
-  await readToEnd(field, problems)
-  tellDead(field, problems)
+  await readToEnd(field)
+  tellDead(field)
   const fresh = await cluster.connect({ client: 'the last reader' })
   const bounds = await readLast(fresh, { topic, ledger, problems })
   await weigh(cluster, { problems, write })
@@ -85,7 +85,7 @@ async function createTopic(client: Client): Promise<Map<number, Set<number>>> {
 }
 
 /** Waits until each reader has read what is there, and stops them. */
-async function readToEnd({ client, readers }: Battlefield, problems: Problems): Promise<void> {
+async function readToEnd({ client, readers, problems }: Battlefield): Promise<void> {
   const bounds = await client.admin().offsets(topic)
   const isAtEnd = ({ next }: SteadyReader): boolean =>
     bounds.every(({ partition, high }) => (next[partition] ?? 0) >= high)
@@ -95,7 +95,8 @@ async function readToEnd({ client, readers }: Battlefield, problems: Problems): 
   } catch (error) {
     problems.tell('reader', error instanceof Error ? error.message : String(error))
     for (const reader of readers) {
-      if (!isAtEnd(reader)) problems.tell('reader', `${reader.name} stands at ${reader.next.join()}`)
+      if (!isAtEnd(reader))
+        problems.tell('reader', `${reader.name} stands at ${reader.next.join()}`)
     }
   }
   await Promise.all(readers.map((reader) => reader.stop()))

@@ -7,6 +7,7 @@ import { until, within } from '../harness/waiting.ts'
 import type { AckWatch } from './ack-watch.ts'
 import type { FaultPlan } from './fault-plan.ts'
 import type { Ledger } from './ledger.ts'
+import type { Problems } from './problems.ts'
 import { answers, isStopped } from './probe.ts'
 import type { SteadyReader } from './steady-reader.ts'
 
@@ -26,6 +27,7 @@ export interface Battlefield {
   readonly led: ReadonlyMap<number, ReadonlySet<number>>
   readonly acks: AckWatch
   readonly ledger: Ledger
+  readonly problems: Problems
   readonly readers: readonly SteadyReader[]
 }
 
@@ -63,7 +65,7 @@ async function endOne(
 ): Promise<Receipt> {
   const { cluster } = field
   await serving(role)
-  const effect = await end(role, signal)
+  const effect = await end(field, role, signal)
   await pause(plan.lastsMs)
   const isCoordinator = role === cluster.coordinator
   return recover(field, {
@@ -148,7 +150,7 @@ async function restartAll(field: Battlefield, plan: FaultPlan): Promise<Receipt>
   const roles = [cluster.coordinator, ...cluster.brokers]
   await Promise.all(roles.map(serving))
   const ends = roles.map((role, index) => {
-    return end(role, plan.kills[index] === true ? 'SIGKILL' : 'SIGTERM')
+    return end(field, role, plan.kills[index] === true ? 'SIGKILL' : 'SIGTERM')
   })
   const effect = (await Promise.all(ends)).join(', ')
   await pause(plan.lastsMs)
@@ -168,13 +170,19 @@ async function serving(role: RoleProcess): Promise<void> {
   await until(() => answers(role), { what: 'an answer before the fault', withinMs: 10_000 })
 }
 
-async function end(role: RoleProcess, signal: EndSignal): Promise<string> {
+async function end(
+  { problems }: Battlefield,
+  role: RoleProcess,
+  signal: EndSignal,
+): Promise<string> {
   const startMs = performance.now()
   const ended = await role.stop(signal)
   const ms = Math.round(performance.now() - startMs)
-  const isAsSent = signal === 'SIGKILL' ? ended.signal === 'SIGKILL' : ended.code === 0
-  if (!isAsSent)
-    throw new NoEffect(`${signal} ended it with ${ended.code ?? ended.signal}: ${ended.stderr}`)
+  const how = ended.code ?? ended.signal
+  if (signal === 'SIGKILL' && how !== 'SIGKILL') throw new NoEffect(`SIGKILL ended it with ${how}`)
+  // It was ended, so the fault happened; that it did not end in good order is the process's own fault.
+  if (signal === 'SIGTERM' && how !== 0)
+    problems.tell('process', `${role.address} ended with ${how} after SIGTERM`)
   if (role.isRunning || (await answers(role))) throw new NoEffect(`it answers after ${signal}`)
   return `gone ${ms} ms after ${signal}, no answer`
 }

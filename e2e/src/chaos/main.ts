@@ -23,14 +23,16 @@ const minuteMs = 60_000
 const graceMs = 55_000
 const shownOutput = 8_000
 
+class WrongUsage extends Error {}
+
 function write(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
 /** @returns the exit code */
 async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options })
-  const lastsMs = inRange('minutes', Number(values.minutes), [0.1, 1_440]) * minuteMs
+  const values = readFlags(args)
+  const lastsMs = inRange('minutes', Number(values.minutes ?? Number.NaN), [0.1, 1_440]) * minuteMs
   const seed = whole('seed', values.seed, 2 ** 32 - 1)
   const brokers = whole('brokers', values.brokers, 8)
   const folder = await mkdtemp(path.join(tmpdir(), 'popmq-chaos-'))
@@ -68,15 +70,23 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
+function readFlags(args: string[]) {
+  try {
+    return parseArgs({ args, options }).values
+  } catch (error) {
+    throw new WrongUsage(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
 function whole(name: string, text: string, high: number): number {
   const number = inRange(name, Number(text), [1, high])
   if (Number.isInteger(number)) return number
-  throw new TypeError(`--${name} is a whole number, got ${text}`)
+  throw new WrongUsage(`--${name} is a whole number, got ${text}`)
 }
 
 function inRange(name: string, number: number, [low, high]: readonly [number, number]): number {
   if (number >= low && number <= high) return number
-  throw new TypeError(`--${name} is a number from ${low} to ${high}`)
+  throw new WrongUsage(`--${name} is a number from ${low} to ${high}`)
 }
 
 try {
@@ -84,7 +94,11 @@ try {
   const code = await main(process.argv.slice(2))
   process.stdout.write('', () => process.exit(code))
 } catch (error) {
-  process.exitCode = 2
-  if (error instanceof TypeError) process.stderr.write(`${error.message}\n${usage}\n`)
-  else throw error
+  if (error instanceof WrongUsage) {
+    process.stderr.write(`${error.message}\n${usage}\n`)
+    process.exit(2)
+  }
+  write(`void: ${error instanceof Error ? error.stack : String(error)}`)
+  write('chaos: 0 passed, 1 failed')
+  process.exit(1)
 }

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Battlefield, inflict, NoEffect, type Receipt } from './fault.ts'
 import type { FaultKind, FaultPlan } from './fault-plan.ts'
-import type { Problems } from './problems.ts'
 
 export interface Survived {
   readonly kind: FaultKind
@@ -17,27 +16,20 @@ export interface Campaign {
 export interface NemesisParts {
   readonly field: Battlefield
   readonly plans: Iterator<FaultPlan, never>
-  readonly problems: Problems
   /** On the clock of `performance.now`: no fault begins later. */
   readonly untilMs: number
   readonly write: (line: string) => void
 }
 
 /** Lets one fault after another happen until the time is up, or one leaves no true receipt. */
-export async function torment({
-  field,
-  plans,
-  problems,
-  untilMs,
-  write,
-}: NemesisParts): Promise<Campaign> {
+export async function torment({ field, plans, untilMs, write }: NemesisParts): Promise<Campaign> {
   const survived: Survived[] = []
   for (;;) {
     const plan = plans.next().value
     await pause(plan.afterMs)
     if (performance.now() >= untilMs) return { survived, voidBecause: undefined }
     const title = `fault ${survived.length + 1} ${titleOf(plan)}`
-    tellDead(field, problems)
+    tellDead(field)
     try {
       const receipt = await inflict(field, plan)
       survived.push({ kind: plan.kind, receipt })
@@ -56,7 +48,7 @@ function titleOf({ kind, broker }: FaultPlan): string {
 }
 
 /** Between faults every process runs. */
-export function tellDead({ cluster }: Battlefield, problems: Problems): void {
+export function tellDead({ cluster, problems }: Battlefield): void {
   for (const role of [cluster.coordinator, ...cluster.brokers]) {
     if (!role.isRunning) problems.tell('process', `${role.address} ended by itself`)
   }
