@@ -55,16 +55,12 @@ async function main(args: string[]): Promise<number> {
     printFaults(campaign, write)
     const survived = campaign.survived.length
     const why = campaign.voidBecause ?? (survived === 0 ? 'no fault happened' : undefined)
-    if (why !== undefined) {
-      process.stderr.write(`${scene.account().slice(-shownOutput)}\n`)
-      write(`void: ${why}`)
-      write(`chaos: ${survived} passed, 1 failed`)
-      return 1
-    }
-    const checks = judge(problems, write)
-    if (checks.failed > 0) process.stderr.write(`${scene.account().slice(-shownOutput)}\n`)
-    write(`chaos: ${survived + checks.passed} passed, ${checks.failed} failed`)
-    return checks.failed === 0 ? 0 : 1
+    const checks = judge(problems, { isVoid: why !== undefined, write })
+    const failed = checks.failed + (why === undefined ? 0 : 1)
+    if (failed > 0) process.stderr.write(`${scene.account().slice(-shownOutput)}\n`)
+    if (why !== undefined) write(`void: ${why}`)
+    write(`chaos: ${survived + checks.passed} passed, ${failed} failed`)
+    return failed === 0 ? 0 : 1
   } finally {
     await scene.close()
   }

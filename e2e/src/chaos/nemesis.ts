@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type Battlefield, inflict, NoEffect, type Receipt } from './fault.ts'
+import { type Battlefield, inflict, NotHealed, type Receipt } from './fault.ts'
 import type { FaultKind, FaultPlan } from './fault-plan.ts'
 
 export interface Survived {
@@ -36,8 +36,9 @@ export async function torment({ field, plans, untilMs, write }: NemesisParts): P
       const { effect, heal, recoveryMs } = receipt
       write(`${title}: ${effect}; ${heal}, acknowledged after ${Math.round(recoveryMs)} ms`)
     } catch (error) {
-      const what = error instanceof NoEffect ? 'had no effect' : 'did not heal'
+      const what = error instanceof NotHealed ? 'did not heal' : 'had no proved effect'
       const reason = error instanceof Error ? error.message : String(error)
+      tellDead(field)
       return { survived, voidBecause: `${title} ${what}: ${reason}` }
     }
   }

@@ -1,7 +1,7 @@
 /** What each check promises; its title in the verdict. */
 export const promises = {
   lost: 'nothing acknowledged or read is lost above the purged offsets',
-  unseen: 'every acknowledged message was read by those who read all the time',
+  unseen: 'every acknowledged message was read, the purged ones before their purge',
   alien: 'what is read is what was sent',
   refused: 'what was refused for certain is never read',
   duplicate: 'every message stands at one place',

@@ -7,19 +7,26 @@ export interface Verdict {
   readonly failed: number
 }
 
-/** Prints the checks. A check that nothing contradicts has passed. */
-export function judge(problems: Problems, write: (line: string) => void): Verdict {
-  let failed = 0
+/**
+ * Prints the checks. In a run that came to its end a check that nothing contradicts has passed; in a void one it proves
+ * nothing and is left out.
+ */
+export function judge(
+  problems: Problems,
+  { isVoid, write }: { readonly isVoid: boolean; readonly write: (line: string) => void },
+): Verdict {
   const kinds = Object.keys(promises) as ProblemKind[]
+  let failed = 0
   for (const kind of kinds) {
     const { count, sentences } = problems.of(kind)
-    write(`${count === 0 ? 'ok    ' : 'FAILED'} ${promises[kind]}`)
+    if (count > 0) write(`FAILED ${promises[kind]}`)
+    else if (!isVoid) write(`ok     ${promises[kind]}`)
     if (count === 0) continue
     failed += 1
     for (const sentence of sentences) write(`       ${sentence}`)
     if (count > sentences.length) write(`       … ${count} in all`)
   }
-  return { passed: kinds.length - failed, failed }
+  return { passed: isVoid ? 0 : kinds.length - failed, failed }
 }
 
 /** Prints how often each kind of fault came, and the time until a send was acknowledged again. */
