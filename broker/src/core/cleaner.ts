@@ -70,7 +70,9 @@ export class Cleaner {
 
   /** A large active segment that is mostly dead is closed, or a purge would give nothing back until it is full. */
   #rollWhenDead(): void {
-    const { log, queues, segmentBytes, cleanBelowShare } = this.#parts
+    const { log, queues, views, segmentBytes, cleanBelowShare } = this.#parts
+    // The views know of a segment with its first record.
+    if (views.applied <= log.activeBase) return
     const bytes = log.end - log.activeBase
     const isLarge = bytes > Math.max(leastRolledBytes, segmentBytes / 64)
     if (isLarge && queues.liveBytes(log.activeBase) <= bytes * cleanBelowShare) log.roll()
@@ -81,8 +83,11 @@ export class Cleaner {
    * are moved on, or they would keep the dead ones behind them on disk for ever.
    */
   #isWorthCleaning(oldest: Segment): boolean {
-    const { log, segments } = this.#parts
-    const closed = segments.all.filter(({ base }) => base < log.activeBase)
+    const { log, segments, views } = this.#parts
+    const isClosed = ({ base, end }: Segment): boolean =>
+      base < log.activeBase && end <= views.applied
+    const closed = segments.all.filter(isClosed)
+    if (!isClosed(oldest)) return false
     return this.#areMostlyDead([oldest]) || this.#areMostlyDead(closed)
   }
 

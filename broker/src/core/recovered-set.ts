@@ -11,7 +11,6 @@ import type { TopicId, TopicInfo } from '@popmq/protocol'
 import { Appender } from './appender.ts'
 import { Checkpointer, factsSection, type LogFacts } from './checkpointer.ts'
 import { Cleaner } from './cleaner.ts'
-import type { ConsumeQueues } from './consume-queue/index.ts'
 import { type DerivedState, goneTopics, rebuildState } from './derived-state.ts'
 import { FetchReader } from './fetch-reader.ts'
 import { BlockCache } from './log/block-cache.ts'
@@ -124,7 +123,7 @@ export class RecoveredSet {
     const waiters = new Waiters(clock)
     const fail = (error: unknown): void => onFailed(asMqError(error))
     const views = new Views({ queues, waiters, applied: this.#log.end, onFailed: fail })
-    const log = this.#openLog({ views, queues, onFailed })
+    const log = this.#openLog(views, onFailed)
     views.follow(log.tail)
     const cache = new BlockCache(this.#segments, {
       blockBytes: options.cacheBlockBytes,
@@ -179,15 +178,7 @@ export class RecoveredSet {
     }
   }
 
-  #openLog({
-    views,
-    queues,
-    onFailed,
-  }: {
-    views: Views
-    queues: ConsumeQueues
-    onFailed: (error: MqError) => void
-  }): CommitLog {
+  #openLog(views: Views, onFailed: (error: MqError) => void): CommitLog {
     const { clock, options } = this.#parts
     return new CommitLog({
       ...options,
@@ -196,7 +187,7 @@ export class RecoveredSet {
       end: this.#log.end,
       lastAppendedAt: this.facts.lastAppendedAt,
       onCommit: (commit) => views.commit(commit),
-      onRoll: (base) => queues.roll(base),
+      onRoll: (base) => views.roll(base),
       onFailed,
     })
   }

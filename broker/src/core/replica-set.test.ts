@@ -24,6 +24,14 @@ const command = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
+      do: fc.constant('tickWhile' as const),
+      partition,
+      runs: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
       do: fc.constant('purge' as const),
       partition,
       share: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -50,6 +58,8 @@ async function carryOut(world: ModelledSet, step: Command): Promise<void> {
       return world.sync(step.partition)
     case 'tick':
       return world.tick()
+    case 'tickWhile':
+      return world.tickWhile(step)
     case 'purge':
       return world.purge(step.partition, step.share)
     case 'crash':
@@ -96,6 +106,22 @@ void test('purge gives the disk back: segments without a live message go, surviv
   await world.check()
   await world.crash('lose', 1)
   await world.check()
+})
+
+void test('a segment that a crash takes back before its first sync leaves no trace in what is counted alive', async () => {
+  for (let lead = 0; lead < 40; lead += 1) {
+    const world = new ModelledSet()
+    await world.open()
+    for (let run = 0; run < lead; run += 1) world.append(1, 1, 100)
+    world.append(0, 12, 100)
+    await world.sync(0)
+    await world.appendUntilCheckpoint(0)
+    await world.crash('lose', 1)
+    for (let run = 0; run < 60; run += 1) world.append(run % 2, 2, 100)
+    await world.purge(0, 0.9)
+    for (let round = 0; round < 12; round += 1) await world.tick()
+    await world.check()
+  }
 })
 
 void test('long-lived messages at the old end do not keep the dead ones behind them on disk', async () => {

@@ -12,7 +12,7 @@ import type { MemoryTail } from './log/memory-tail.ts'
 import type { Waiters } from './waiters.ts'
 
 export interface ViewsParts {
-  readonly queues: Pick<ConsumeQueues, 'apply' | 'prepare'>
+  readonly queues: Pick<ConsumeQueues, 'apply' | 'prepare' | 'roll'>
   readonly waiters: Pick<Waiters, 'wake'>
   readonly applied: LogPosition
   readonly onFailed: (error: unknown) => void
@@ -38,6 +38,8 @@ export class Views {
   #tail: Pick<MemoryTail, 'slices'> | undefined
   #applied: LogPosition
   #commit: LogPosition
+  /** Where segments begin of which no record is applied yet. */
+  readonly #boundaries: LogPosition[] = []
   #isLoading = false
   /** The record whose pages are loaded and stay in memory until it is applied. */
   #preparedAt: LogPosition | undefined
@@ -56,6 +58,14 @@ export class Views {
   /** Where committed records are read from; set once, when the log is there. */
   follow(tail: Pick<MemoryTail, 'slices'>): void {
     this.#tail = tail
+  }
+
+  /**
+   * The log begins a segment at `base`. The views learn of it with its first committed record: until then a crash may
+   * still take it back, and another segment begin elsewhere.
+   */
+  roll(base: LogPosition): void {
+    this.#boundaries.push(base)
   }
 
   /** Applies what lies below the new commit position, now or once pages are loaded. @returns how far it came */
@@ -77,7 +87,12 @@ export class Views {
     const touched = new Set<PartitionKey>()
     const slices = this.#tail?.slices(this.#applied, this.#commit) ?? []
     visitRecords(slices, (record) => {
-      if (this.#isLoading || this.#mustLoad(record)) return
+      if (this.#isLoading) return
+      if (record.position === this.#boundaries[0]) {
+        this.#parts.queues.roll(record.position)
+        this.#boundaries.shift()
+      }
+      if (this.#mustLoad(record)) return
       const key = this.#parts.queues.apply(record)
       if (key !== undefined) touched.add(key)
       this.#applied = (record.position + record.length) as LogPosition

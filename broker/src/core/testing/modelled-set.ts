@@ -123,6 +123,36 @@ export class ModelledSet {
     await this.live.tick()
   }
 
+  /** Upkeep goes on while runs are appended between its steps. */
+  async tickWhile({ partition, runs }: { partition: number; runs: number }): Promise<void> {
+    let isOver = false
+    const ticking = this.live.tick().finally(() => (isOver = true))
+    for (let run = 0; run < runs && !isOver; run += 1) {
+      this.append(partition, 2, 100)
+      await Promise.resolve()
+    }
+    await ticking
+  }
+
+  /** Appends while a checkpoint is written, and stops at the moment when it is durable: some runs are not synced then. */
+  async appendUntilCheckpoint(partition: number): Promise<void> {
+    const { storage } = this
+    const before = storage.effects.length
+    // The process ends before this does.
+    this.live
+      .tick()
+      .catch((error: unknown) => assert.notEqual(storage, this.storage, String(error)))
+    const isDurable = (): boolean =>
+      storage.effects
+        .slice(before)
+        .some(({ kind, path }) => kind === 'syncFolder' && path === 'checkpoints')
+    for (let run = 0; run < 500 && !isDurable(); run += 1) {
+      this.append(partition, 2, 100)
+      await Promise.resolve()
+    }
+    assert.ok(isDurable(), 'a checkpoint was written')
+  }
+
   /** Power is cut while something is under way: what was synced must be back, the rest may be, as a prefix. */
   async crash(mode: CrashMode, seed: number): Promise<void> {
     this.storage = this.storage.crash({ mode, random: new SeededRandom(seed) })
