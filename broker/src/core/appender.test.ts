@@ -108,6 +108,37 @@ void test('a dedup id is appended once within its window, also within one run an
   assert.equal(again.bounds(key).high, 4)
 })
 
+void test('after a restart a run with records left out is answered as it was, or honestly as unknown', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const withIds = (base: number, ids: string[]): ReturnType<SampleSet['run']> =>
+    sample.run({
+      producer: 7,
+      base,
+      values: ids.map((id, index) => `${base + index}${id}`),
+      sections: (index) => (ids[index] === '' ? {} : { dedupId: ids[index] ?? '' }),
+    })
+  placed(set.append(withIds(0, ['old', ''])))
+  await sample.clock.run(60_000)
+  const run = withIds(2, ['', 'twin', 'old', 'twin', 'own'])
+  const first = placed(set.append(run))
+  assert.deepEqual(
+    first.deduplicated.map(({ index, offset: at }) => [index, at]),
+    [
+      [2, 0],
+      [3, 3],
+    ],
+  )
+  await set.whenSynced(first.end)
+  sample.storage = sample.storage.crash({ mode: 'lose' })
+  const again = await sample.open()
+  assert.deepEqual(placed(again.append(run)), first)
+  // The windows pass, and the ids come again elsewhere: what was left out then cannot be told from what is now.
+  await sample.clock.run(120_000)
+  placed(again.append(withIds(7, ['old', 'twin', 'own', ''])))
+  refused(again.append(run), 'outcome_unknown')
+})
+
 void test('records that are not what they say are refused before a byte is taken', async () => {
   const sample = new SampleSet()
   const set = await sample.open()

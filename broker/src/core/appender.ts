@@ -12,7 +12,7 @@ import {
 import { type Placement, producerId, RecordView, type TimeMs, type TopicId } from '@popmq/protocol'
 import type { CommitLog } from './log/commit-log.ts'
 import { type ControlRecord, encodeControl } from './control-record.ts'
-import { type SortedRun, sortOut } from './deduplication.ts'
+import { findLeftOut, type HeldRun, type SortedRun, sortOut } from './deduplication.ts'
 import { type IncomingRun, type RunIdentity, verifyRun } from './incoming-run.ts'
 import type {
   DedupIds,
@@ -218,7 +218,7 @@ export class Appender {
   ): PlacedRun | MqError {
     const { baseOffset, appendedAt, end, appended } = held
     const known = held.deduplicated ?? (appended === run.count ? [] : this.#leftOut(run, held))
-    if (known.length !== run.count - appended) {
+    if (known === undefined) {
       return new MqError(
         'outcome_unknown',
         'the run was appended, but which dedup ids left records out is forgotten',
@@ -227,14 +227,10 @@ export class Appender {
     return { baseOffset, appendedAt, end, deduplicated: known }
   }
 
-  #leftOut(
-    run: IncomingRun,
-    { baseOffset, appended }: { baseOffset: Offset; appended: number },
-  ): readonly DroppedRecord[] {
-    const { dropped } = sortOut(run, this.#parts.dedupIds, this.#parts.log.stamp())
-    const isOwn = ({ partition, offset: at }: DroppedRecord): boolean =>
-      partition === run.partition && at >= baseOffset && at < baseOffset + appended
-    return dropped.filter((record) => !isOwn(record))
+  #leftOut(run: IncomingRun, held: HeldRun): readonly DroppedRecord[] | undefined {
+    const { log, dedupIds } = this.#parts
+    const nowMs = log.stamp()
+    return findLeftOut(run, held, (dedupId) => dedupIds.find(run.topicId, dedupId, nowMs))
   }
 }
 

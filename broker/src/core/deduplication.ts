@@ -1,6 +1,18 @@
-import { type LogPosition, logPosition, RecordView, type TimeMs } from '@popmq/protocol'
+import {
+  type LogPosition,
+  logPosition,
+  offset,
+  type Offset,
+  RecordView,
+  type TimeMs,
+} from '@popmq/protocol'
 import type { IncomingRun } from './incoming-run.ts'
-import { type DedupIds, dedupIdOf, type DroppedRecord } from './sequencers/index.ts'
+import {
+  type DedupIds,
+  dedupIdOf,
+  type DroppedRecord,
+  type FirstReceipt,
+} from './sequencers/index.ts'
 
 /** A record of a run that is to be appended. */
 export interface KeptRecord {
@@ -54,4 +66,59 @@ export function sortOut(
     index += 1
   }
   return { kept, keptBytes, dropped, repeated, end: logPosition(end) }
+}
+
+/** A run that lies in the log, some of its records left out. */
+export interface HeldRun {
+  readonly baseOffset: Offset
+  readonly appendedAt: TimeMs
+  readonly end: LogPosition
+  /** How many of its records were appended. */
+  readonly appended: number
+}
+
+/**
+ * Finds again which records of a run were left out when it was appended: those whose id stands earlier in the run, and
+ * those whose id has a receipt from before the run. Either was left out for certain; so when there are as many as are
+ * missing, there are no others.
+ * @returns undefined when there are fewer: the window of an id has passed, and which one cannot be said any more
+ */
+export function findLeftOut(
+  run: IncomingRun,
+  held: HeldRun,
+  find: (dedupId: Uint8Array) => FirstReceipt | undefined,
+): readonly DroppedRecord[] | undefined {
+  const record = new RecordView()
+  const dropped: DroppedRecord[] = []
+  const firstPlaces = new Map<string, Omit<DroppedRecord, 'index'>>()
+  let kept = 0
+  let index = 0
+  for (let start = 0; start < run.bytes.length; start = record.end) {
+    record.move(run.bytes, start)
+    const dedupId = dedupIdOf(record)
+    const id = String(dedupId)
+    const first = dedupId === undefined ? undefined : find(dedupId)
+    const isOlder = first !== undefined && first.end < held.end && !isOf(run, held, first)
+    const place = firstPlaces.get(id) ?? (isOlder ? first : undefined)
+    if (dedupId !== undefined && place !== undefined) {
+      const { partition, offset: at, appendedAt } = place
+      dropped.push({ index, partition, offset: at, appendedAt })
+    }
+    if (dedupId !== undefined && !firstPlaces.has(id)) {
+      const own = {
+        partition: run.partition,
+        offset: offset(held.baseOffset + kept),
+        appendedAt: held.appendedAt,
+      }
+      firstPlaces.set(id, place ?? own)
+    }
+    if (place === undefined || dedupId === undefined) kept += 1
+    index += 1
+  }
+  return dropped.length === run.count - held.appended ? dropped : undefined
+}
+
+function isOf(run: IncomingRun, { baseOffset, appended }: HeldRun, first: FirstReceipt): boolean {
+  const { partition, offset: at } = first
+  return partition === run.partition && at >= baseOffset && at < baseOffset + appended
 }

@@ -1,4 +1,4 @@
-import { type Client, isMqError, type PartitionMessages } from '@popmq/client'
+import { type Client, isMqError, type Jump, type PartitionMessages } from '@popmq/client'
 import { type Clock, sleep } from '@popmq/kit'
 import { type HistoryBook, partitionName } from '../history.ts'
 
@@ -15,6 +15,8 @@ export class PublicReader {
   readonly #parts: PublicReaderParts
   /** The offset that each partition must go on at. */
   readonly #due = new Map<number, number>()
+  /** Jumps told while messages from before them were still on their way to us, by partition. */
+  readonly #jumps = new Map<number, Pick<Jump, 'from' | 'to'>[]>()
 
   constructor(parts: PublicReaderParts) {
     this.#parts = parts
@@ -31,7 +33,7 @@ export class PublicReader {
           defect(
             `${name} stands at ${from} of ${topic}/${partition}, which ends at ${high} from ${low}`,
           )
-        this.#due.set(partition, to)
+        this.#jumps.set(partition, [...(this.#jumps.get(partition) ?? []), { from, to }])
       },
     })
     const stop = new AbortController()
@@ -54,12 +56,22 @@ export class PublicReader {
     stop.abort()
   }
 
+  /** Where the partition goes on: a jump counts once everything from before it was read. */
+  #dueAt(partition: number): number | undefined {
+    let due = this.#due.get(partition)
+    const jumps = this.#jumps.get(partition) ?? []
+    while (jumps[0] !== undefined && (due === undefined || jumps[0].from === due)) {
+      due = jumps.shift()?.to
+    }
+    return due
+  }
+
   #take(topic: string, { partition, messages, next }: PartitionMessages): void {
     const { history, name: reader, clock } = this.#parts
     const known = [...history.topics.values()].find((candidate) => candidate.name === topic)
     const [first] = messages
     if (known === undefined || first === undefined) return
-    const from = this.#due.get(partition) ?? first.offset
+    const from = this.#dueAt(partition) ?? first.offset
     this.#due.set(partition, next)
     history.polls.push({
       reader,
