@@ -72,7 +72,12 @@ export class PublicReader {
     const [first] = messages
     if (known === undefined || first === undefined) return
     const from = this.#dueAt(partition) ?? first.offset
-    this.#due.set(partition, next)
+    const end = (messages.at(-1)?.offset ?? 0) + 1
+    const isJumped = this.#jumps
+      .get(partition)
+      ?.some((jump) => jump.from === end && jump.to === next)
+    const readOn = isJumped === true ? end : next
+    this.#due.set(partition, readOn)
     history.polls.push({
       reader,
       partition: partitionName(known.id, partition),
@@ -83,8 +88,8 @@ export class PublicReader {
         appendedAt,
       })),
       low: 0,
-      high: next,
-      next,
+      high: readOn,
+      next: readOn,
       atMs: clock.monotonic(),
     })
   }
