@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { type Log, systemClock, systemRandom } from '@popmq/kit'
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from '@popmq/kit/storage'
 import { type ErrorName, MqError } from '@popmq/protocol'
@@ -51,7 +51,7 @@ export async function brokerProcess(options: BrokerProcessOptions): Promise<Runn
     transport,
     clock: systemClock,
     random: systemRandom,
-    crc32: (bytes: Uint8Array) => crc32(bytes),
+    crc32,
     log: options.log,
     observe: metrics.observe.bind(metrics),
   }

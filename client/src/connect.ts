@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { type Closable, closeAll, systemClock, systemRandom } from '@popmq/kit'
 import { metadata, MqError } from '@popmq/protocol'
 import { parseAddress, type Transport, webSocketTransport } from '@popmq/transport'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { decodeBody, encodeBodyHead, requestBodyLimits } from './body.ts'
 import { errorNumber } from './errors.ts'
 import { errorFrameType, frameHeaderBytes, readFrames, writeFrameHeader } from './frame.ts'

@@ -79,7 +79,7 @@ export class RecordWriter {
   /** Sets the crc of the record at `start` over all that the producer wrote. @returns the position behind it */
   seal(start: number, crc32: Checksum): number {
     const end = start + this.#view.getUint32(start + at.length, true)
-    this.#view.setUint32(start + at.crc, crc32(this.#bytes.subarray(start + crcStart, end)), true)
+    this.#view.setUint32(start + at.crc, crc32(this.#bytes, start + crcStart, end), true)
     return end
   }
 

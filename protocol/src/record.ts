@@ -19,8 +19,8 @@ import {
 import { topicId, type TopicId } from './numbers.ts'
 import { crcStart, messageIdBytes, recordFields as at, recordFixedBytes } from './record-layout.ts'
 
-/** Computes CRC-32 (ISO-HDLC, as zlib's) of bytes: a port, so that this folder stays pure. */
-export type Checksum = (bytes: Uint8Array) => number
+/** Computes CRC-32 (ISO-HDLC, as zlib's) of the bytes [start, end): a port, so that this folder stays pure. */
+export type Checksum = (bytes: Uint8Array, start: number, end: number) => number
 
 /**
  * The record at `start` of `bytes`, field by field, read in place. One instance may be moved over many records: per
@@ -140,7 +140,7 @@ export class RecordView {
 
   /** Whether all that the producer wrote is as it was written. Call only when `fits`. */
   crcHolds(crc32: Checksum): boolean {
-    return crc32(this.#bytes.subarray(this.#start + crcStart, this.end)) === this.crc
+    return crc32(this.#bytes, this.#start + crcStart, this.end) === this.crc
   }
 
   /** Whether all that the broker patched is as it was patched. Call only when `fits`. */

@@ -19,6 +19,8 @@ export const layers = {
   kit: [],
   // Real files: for shells only. A core sees the interface in kit.
   'kit/src/storage': ['kit'],
+  // The checksum that a core gets as a function: it knows zlib.
+  'kit/src/checksum': ['kit'],
   // Simulated time and disks: for tests and e2e only.
   'kit/src/testing': ['kit', 'kit/src/storage'],
   protocol: ['kit'],
@@ -30,6 +32,7 @@ export const layers = {
   'broker/src/net': ['kit', 'protocol', 'transport', 'broker/src/core', 'broker/src/handlers'],
   broker: [
     'kit',
+    'kit/src/checksum',
     'kit/src/storage',
     'protocol',
     'transport',
@@ -71,7 +74,7 @@ export const layers = {
     'client/src/core',
     'client',
   ],
-  client: ['kit', 'protocol', 'transport', 'client/src/api', 'client/src/core'],
+  client: ['kit', 'kit/src/checksum', 'protocol', 'transport', 'client/src/api', 'client/src/core'],
 
   bench: ['kit', 'client'],
   cli: [
@@ -90,7 +93,7 @@ export const layers = {
 }
 
 /** Any test may import these, beside what its layer may. */
-const testLayers = ['kit/src/testing', 'client/src/testing']
+const testLayers = ['kit/src/testing', 'kit/src/checksum', 'client/src/testing']
 const testCode = /\.test\.\w+$|\/testing\//
 
 const builtins = new Set(builtinModules)

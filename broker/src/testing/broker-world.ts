@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { assert, silentLog } from '@popmq/kit'
 import { MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { brokerOpen, brokerSession, epoch, type Exchange, type TopicInfo } from '@popmq/protocol'

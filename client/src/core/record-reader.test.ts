@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import fc from 'fast-check'
 import { epoch, logPosition, offset, partitionNumber, prepareMessage } from '@popmq/protocol'
 import { producerId, RecordView, RecordWriter, topicId } from '@popmq/protocol'

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { Backoff } from '@popmq/kit'
 import { SeededRandom } from '@popmq/kit/testing'
 import { MqError, partitionNumber, prepareMessage, producerId, topicId } from '@popmq/protocol'

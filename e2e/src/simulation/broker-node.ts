@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { Broker, type BrokerOptions } from '@popmq/broker'
 import { between, type Random, type Storage } from '@popmq/kit'
 import type { CrashMode, Scheduler, SeededRandom } from '@popmq/kit/testing'

@@ -1,7 +1,7 @@
 /** The consume queues against plain arrays: any history of records, flushes, checkpoints, drops and crashes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { between, StorageError } from '@popmq/kit'
 import { type CrashMode, crashModes, MemoryStorage, SeededRandom } from '@popmq/kit/testing'
 import {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { AssertionError } from '@popmq/kit'
 import { MemoryStorage } from '@popmq/kit/testing'
 import {

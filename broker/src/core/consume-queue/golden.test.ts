@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { logPosition, offset, partitionKey, partitionNumber, topicId } from '@popmq/protocol'
 import fc from 'fast-check'
 import { ByteWriter } from './byte-writer.ts'

@@ -102,7 +102,7 @@ export function encodeTable(
   view.setUint32(at.slots, slots, true)
   view.setUint32(at.rows, rows.length / tableRowBytes, true)
   bytes.set(rows, tableHeadBytes)
-  view.setUint32(at.crc, crc32(bytes.subarray(at.magic)), true)
+  view.setUint32(at.crc, crc32(bytes, at.magic, bytes.length), true)
   return bytes
 }
 
@@ -118,7 +118,7 @@ export function decodeTable(
   const whole =
     end <= bytes.length &&
     view.getUint32(at.magic, true) === magic &&
-    view.getUint32(at.crc, true) === crc32(bytes.subarray(at.magic, end)) &&
+    view.getUint32(at.crc, true) === crc32(bytes, at.magic, end) &&
     readU64(view, at.base) === base &&
     view.getUint32(at.slots, true) === slots
   return whole ? bytes.subarray(tableHeadBytes, end) : undefined

@@ -135,7 +135,7 @@ export class Page {
     this.#view.setUint16(at.partition, partitionOfKey(this.key), true)
     this.#view.setUint16(at.entries, entriesPerPage, true)
     writeU64(this.#view, at.number, this.number)
-    this.#view.setUint32(at.crc, crc32(this.#bytes.subarray(at.magic)), true)
+    this.#view.setUint32(at.crc, crc32(this.#bytes, at.magic, this.#bytes.length), true)
     this.#frozen = true
   }
 
@@ -165,7 +165,7 @@ export function readPage(
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const whole =
     view.getUint32(at.magic, true) === magic &&
-    view.getUint32(at.crc, true) === crc32(bytes.subarray(at.magic)) &&
+    view.getUint32(at.crc, true) === crc32(bytes, at.magic, bytes.length) &&
     view.getUint32(at.topicId, true) === topicOfKey(wanted.key) &&
     view.getUint16(at.partition, true) === partitionOfKey(wanted.key) &&
     view.getUint16(at.entries, true) === entriesPerPage &&

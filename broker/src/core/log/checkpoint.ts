@@ -72,7 +72,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Checksum): Uint8
     bytes.set(content, at + 5 + name.length)
     at += 5 + name.length + content.length
   }
-  view.setUint32(8, crc32(bytes.subarray(12)), true)
+  view.setUint32(8, crc32(bytes, 12, bytes.length), true)
   return bytes
 }
 
@@ -80,7 +80,10 @@ export function encodeCheckpoint(checkpoint: Checkpoint, crc32: Checksum): Uint8
 export function decodeCheckpoint(bytes: Uint8Array, crc32: Checksum): Checkpoint | undefined {
   if (bytes.length < headBytes) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (view.getUint32(0, true) !== magic || view.getUint32(8, true) !== crc32(bytes.subarray(12)))
+  if (
+    view.getUint32(0, true) !== magic ||
+    view.getUint32(8, true) !== crc32(bytes, 12, bytes.length)
+  )
     return undefined
   if (view.getUint16(4, true) !== format)
     throw new MqError('newer_format', `a checkpoint has format ${view.getUint16(4, true)}`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { type CrashMode, MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
 import {
   epoch,

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { partitionNumber, prepareMessage, producerId, RecordWriter, topicId } from '@popmq/protocol'
 import type { MessageSections } from '@popmq/protocol'
 

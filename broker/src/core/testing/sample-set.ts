@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { MemoryStorage, Scheduler } from '@popmq/kit/testing'
 import { epoch, partitionKey, partitionNumber, topicId, type TopicInfo } from '@popmq/protocol'
 import type { IncomingRun } from '../incoming-run.ts'

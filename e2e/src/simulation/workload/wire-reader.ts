@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@popmq/kit/checksum'
 import { between, sleep } from '@popmq/kit'
 import {
   errorName,

@@ -1,6 +1,6 @@
+import { crc32 } from '@popmq/kit/checksum'
 import {
   epoch,
-  hash32,
   logPosition,
   type LogPosition,
   marks,
@@ -32,7 +32,7 @@ export interface WrittenRecord {
   readonly key?: string
 }
 
-/** A commit log in memory for tests: real record bytes, one array a record. `hash32` stands for the crc. */
+/** A commit log in memory for tests: real record bytes, one array a record. */
 export class WrittenLog {
   readonly #records: RecordView[] = []
 
@@ -111,6 +111,6 @@ export function recordBytes(written: Omit<WrittenRecord, 'offset' | 'appendedAt'
     runBase: written.base ?? 0,
     messageId: new Uint8Array(16),
   })
-  writer.seal(0, hash32)
+  writer.seal(0, crc32)
   return bytes
 }
