@@ -6,7 +6,13 @@ import {
   producerId,
   type ProducerId,
 } from '@popmq/protocol'
-import { messageIdBytes, recordFixedBytes, RecordWriter, type TopicId } from '@popmq/protocol'
+import {
+  messageIdBytes,
+  recordFixedBytes,
+  type RecordHead,
+  RecordWriter,
+  type TopicId,
+} from '@popmq/protocol'
 
 /** Where the records of a run go. */
 export interface RunTarget {
@@ -64,6 +70,8 @@ export class Run {
   #buffer: Uint8Array
   #writer: RecordWriter
   #bytes = 0
+  /** The same for each record until the run is numbered; the id lies in `lentId`. */
+  readonly #head: RecordHead
   #number: RunNumber | undefined
   /** When the delivery of its first record ends, on the monotonic clock. */
   readonly expiresAt: number
@@ -72,6 +80,16 @@ export class Run {
 
   constructor(target: RunTarget, expiresAt: number, roomBytes: number) {
     this.target = target
+    this.#head = {
+      topicId: target.topicId,
+      partition: target.partition,
+      kind: 'message',
+      producerId: noProducer,
+      producerEpoch: 0,
+      runCount: 0,
+      runBase: 0,
+      messageId: lentId,
+    }
     this.expiresAt = expiresAt
     this.#buffer = new Uint8Array(roomBytes)
     this.#writer = new RecordWriter(this.#buffer)
@@ -100,16 +118,7 @@ export class Run {
     this.#makeRoom(message.recordBytes)
     const idStart = slot * messageIdBytes
     for (let at = 0; at < messageIdBytes; at += 1) lentId[at] = ids[idStart + at] ?? 0
-    this.#bytes = this.#writer.message(this.#bytes, message, {
-      topicId: this.target.topicId,
-      partition: this.target.partition,
-      kind: 'message',
-      producerId: noProducer,
-      producerEpoch: 0,
-      runCount: 0,
-      runBase: 0,
-      messageId: lentId,
-    })
+    this.#bytes = this.#writer.message(this.#bytes, message, this.#head)
     this.#owners.push(owner)
     this.#slots.push(slot)
   }
