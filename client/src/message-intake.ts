@@ -15,7 +15,6 @@ export interface IncomingCall {
 }
 
 interface Entry extends IncomingCall {
-  readonly expiresAt: number
   /** The next message to take in. */
   slot: number
   /** Stops waiting for room, while it waits. */
@@ -28,7 +27,6 @@ interface Entry extends IncomingCall {
  */
 export class MessageIntake {
   readonly #config: ProducerConfig
-  readonly #deps: DeliveryDeps
   readonly #room: SendRoom
   readonly #gates: TopicGates
   readonly delivery: Delivery
@@ -39,7 +37,6 @@ export class MessageIntake {
 
   constructor(config: ProducerConfig, deps: DeliveryDeps) {
     this.#config = config
-    this.#deps = deps
     this.#room = new SendRoom(config.bufferBytes)
     this.#gates = new TopicGates({
       routes: deps.routes,
@@ -61,9 +58,8 @@ export class MessageIntake {
 
   /** Takes in the messages of a call, now or when there is room. */
   take(call: IncomingCall): void {
-    const expiresAt = this.#deps.clock.monotonic() + this.#config.deliverWithinMs
     const { messages, submission, onFull } = call
-    const start = { messages, submission, onFull, expiresAt, slot: 0, stopWaiting: undefined }
+    const start = { messages, submission, onFull, slot: 0, stopWaiting: undefined }
     this.#takeIn(start, false)
     this.delivery.schedule()
   }
@@ -116,18 +112,16 @@ export class MessageIntake {
   }
 
   /** @throws MqError `invalid_request` */
-  #measure({ messages, submission, expiresAt }: Entry, slot: number): AdmittedMessage {
+  #measure({ messages, submission }: Entry, slot: number): AdmittedMessage {
     // Checked next: what is not there is no message.
     const outgoing = messages[slot] as OutgoingMessage
     checkOutgoing(outgoing)
     return {
       topic: outgoing.topic,
       message: prepareMessage(outgoing, outgoing.value),
-      ids: submission.ids,
       partition: outgoing.partition,
       owner: submission,
       slot,
-      expiresAt,
     }
   }
 
@@ -158,8 +152,8 @@ export class MessageIntake {
 
   #sweep(now: number): void {
     this.#gates.expire(now)
-    for (const { expiresAt, submission } of this.#waiting.values()) {
-      if (expiresAt <= now) this.end(submission, this.#full())
+    for (const { submission } of this.#waiting.values()) {
+      if (submission.expiresAt <= now) this.end(submission, this.#full())
     }
   }
 

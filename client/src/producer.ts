@@ -133,8 +133,10 @@ export class BatchingProducer implements Producer {
   }
 
   #submission(count: number, settled: () => void): Submission {
-    const ids = this.#ids.take(count, this.#deps.clock.now())
-    const submission = new Submission(ids, () => {
+    const { clock } = this.#deps
+    const ids = this.#ids.take(count, clock.now())
+    const expiresAt = clock.monotonic() + this.#config.deliverWithinMs
+    const submission = new Submission({ ids, expiresAt }, () => {
       this.#unsettled.delete(submission)
       this.#messagesAcked += submission.count - submission.failures
       this.#messagesFailed += submission.failures

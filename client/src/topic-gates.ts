@@ -44,7 +44,7 @@ export class TopicGates {
   /** Fails what has waited too long. */
   expire(now: number): void {
     for (const [name, waiting] of this.#waiting) {
-      const isOver = (message: AdmittedMessage): boolean => message.expiresAt <= now
+      const isOver = (message: AdmittedMessage): boolean => message.owner.expiresAt <= now
       const what = `no coordinator told where topic ${quoted(name)} is`
       for (const message of waiting.filter(isOver)) {
         this.#deps.fail(message, new MqError('unreachable', what))

@@ -9,6 +9,7 @@ import {
   recordKinds,
 } from './record-layout.ts'
 import type { Checksum } from './record.ts'
+import { writeText } from './utf8.ts'
 
 /** The run that a record belongs to. */
 export interface RunOfRecord {
@@ -29,8 +30,6 @@ export interface RecordHead extends RunOfRecord {
   /** 16 bytes. */
   readonly messageId: Uint8Array
 }
-
-const shortBytes = 48
 
 /**
  * Writes records into a buffer, as a producer's client does: `message`, then `run` if that was not known yet, then `seal`.
@@ -87,21 +86,19 @@ export class RecordWriter {
 
   #sections(start: number, { tag, key, headers, dedupId }: PreparedMessage): number {
     let end = start
-    if (tag !== undefined) end = this.#section(end, tag, 2)
-    if (key !== undefined) end = this.#section(end, key, 2)
-    if (headers !== undefined) end = this.#section(end, headers, 4)
-    if (dedupId !== undefined) end = this.#section(end, dedupId, 2)
-    return end
+    if (tag !== undefined) end = this.#text(end, tag)
+    if (key !== undefined) end = this.#text(end, key)
+    if (headers !== undefined) {
+      this.#view.setUint32(end, headers.length, true)
+      this.#bytes.set(headers, end + 4)
+      end += 4 + headers.length
+    }
+    return dedupId === undefined ? end : this.#text(end, dedupId)
   }
 
-  #section(start: number, content: Uint8Array, lengthBytes: 2 | 4): number {
-    if (lengthBytes === 2) this.#view.setUint16(start, content.length, true)
-    else this.#view.setUint32(start, content.length, true)
-    const from = start + lengthBytes
-    const bytes = this.#bytes
-    // For a few bytes, as most keys and tags are, the loop is several times faster than `set`.
-    if (content.length > shortBytes) bytes.set(content, from)
-    else for (let at = 0; at < content.length; at += 1) bytes[from + at] = content[at] ?? 0
-    return from + content.length
+  #text(start: number, text: string): number {
+    const end = writeText(text, this.#bytes, start + 2)
+    this.#view.setUint16(start, end - start - 2, true)
+    return end
   }
 }

@@ -229,17 +229,17 @@ export class Batcher {
     else placeRun(run, at, result)
   }
 
-  #mayJoin(run: Run, { message, expiresAt }: BatchedMessage): boolean {
+  #mayJoin(run: Run, { message, owner }: BatchedMessage): boolean {
     return (
       run.recordBytes + message.recordBytes <= this.#options.batchBytes &&
       run.count < this.#options.batchMessages &&
-      expiresAt - run.expiresAt <= this.#options.deliverWithinMs * joinShare
+      owner.expiresAt - run.expiresAt <= this.#options.deliverWithinMs * joinShare
     )
   }
 
-  #openRun(lane: Lane, { message, expiresAt }: BatchedMessage): Run {
+  #openRun(lane: Lane, { message, owner }: BatchedMessage): Run {
     const target = { topicId: lane.topic.info.id, partition: partitionNumber(lane.partition) }
-    const run = new Run(target, expiresAt, Math.max(message.recordBytes, lane.roomBytes))
+    const run = new Run(target, owner.expiresAt, Math.max(message.recordBytes, lane.roomBytes))
     lane.sequence.add(run)
     return run
   }

@@ -1,5 +1,5 @@
 import type { Random } from '@popmq/kit'
-import { MqError, type PreparedMessage, quoted, hash32 } from '@popmq/protocol'
+import { hashOfText, MqError, type PreparedMessage, quoted } from '@popmq/protocol'
 
 /**
  * Chooses the partition of each message of one topic: the one named; else by the hash of the key; else by the hash of
@@ -23,7 +23,7 @@ export class Partitioner {
   choose(message: PreparedMessage, partitions: number, named: number | undefined): number {
     if (named !== undefined) return this.#checked(named, partitions)
     if (message.key !== undefined) return message.keyHash % partitions
-    if (message.dedupId !== undefined) return hash32(message.dedupId) % partitions
+    if (message.dedupId !== undefined) return hashOfText(message.dedupId) % partitions
     return this.#turn % partitions
   }
 

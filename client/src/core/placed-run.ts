@@ -25,32 +25,25 @@ export function placeRun(run: Run, at: TopicPartition, result: RunResult): void 
     return
   }
   const level: AckLevel = result.level ?? 'received'
-  const runAppendedAt = result.appendedAt ?? unplaced
-  const placed = { ...at, offset: 0, appendedAt: runAppendedAt, level, isDuplicate: false }
-  let nextOffset = baseOffset ?? 0
-  let nextDuplicate = 0
+  const place = { ...at, appendedAt: result.appendedAt ?? unplaced, level, isDuplicate: false }
+  let offset = baseOffset ?? 0
+  let duplicates = 0
   const sorted = deduplicated.toSorted((a, b) => a.index - b.index)
-  run.acked((index) => {
-    const first = sorted[nextDuplicate]
-    placed.isDuplicate = first?.index === index
-    placed.partition = at.partition
-    if (first !== undefined && placed.isDuplicate) {
-      nextDuplicate += 1
-      placed.partition = first.partition
-      placed.offset = first.offset
-      placed.appendedAt = first.appendedAt
+  run.acked((owner, slot, index) => {
+    const first = sorted[duplicates]
+    if (first?.index === index) {
+      const { partition, appendedAt } = first
+      duplicates += 1
+      owner.acked(slot, { ...place, partition, appendedAt, isDuplicate: true }, first.offset)
     } else {
-      placed.offset = nextOffset
-      placed.appendedAt = runAppendedAt
-      nextOffset += 1
+      owner.acked(slot, place, offset)
+      offset += 1
     }
-    return placed
   })
 }
 
 /** As `placeRun`, for a run that was told and is not answered. */
 export function placeUnanswered(run: Run, at: TopicPartition): void {
-  const nowhere = { offset: unplaced, appendedAt: unplaced, isDuplicate: false }
-  const placed = { ...at, ...nowhere, level: 'none' as const }
-  run.acked(() => placed)
+  const place = { ...at, appendedAt: unplaced, level: 'none' as const, isDuplicate: false }
+  run.acked((owner, slot) => owner.acked(slot, place, unplaced))
 }

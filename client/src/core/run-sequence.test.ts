@@ -47,9 +47,10 @@ function byHand(): {
     settled,
     add(name, count = 1) {
       const run = new Run({ topicId: topicId(1), partition: partitionNumber(0) }, 1_000, 300)
-      const owner = { acked: () => undefined, failed: () => undefined }
+      const told = { acked: () => undefined, failed: () => undefined }
+      const owner = { ...told, ids: new Uint8Array(16 * count), expiresAt: run.expiresAt }
       for (let slot = 0; slot < count; slot += 1) {
-        run.add({ message: prepareMessage({}, name), ids: new Uint8Array(16 * count), owner, slot })
+        run.add({ message: prepareMessage({}, name), owner, slot })
       }
       runs.set(name, run)
       names.set(run, name)

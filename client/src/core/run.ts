@@ -22,16 +22,19 @@ export interface RunTarget {
 
 /** Who is told what becomes of a record. Each record of a run is told exactly once, by `acked` or `failed`. */
 export interface RecordOwner {
+  /** The ids of its messages, 16 bytes each, by slot. */
+  readonly ids: Uint8Array
+  /** When the delivery of its messages ends, on the monotonic clock. */
+  readonly expiresAt: number
   /** `slot` is the number that the owner gave the record. */
-  acked(slot: number, placed: PlacedRecord): void
+  acked(slot: number, place: RecordPlace, offset: number): void
   failed(slot: number, error: MqError): void
 }
 
-/** Where a record lies. Lent for the call only: the next record gets the same object. */
-export interface PlacedRecord {
+/** Where records lie, but for their offsets: the same for all of a run that were appended together. */
+export interface RecordPlace {
   readonly topic: string
   readonly partition: number
-  readonly offset: number
   readonly appendedAt: number
   readonly level: AckLevel
   readonly isDuplicate: boolean
@@ -50,8 +53,6 @@ export interface RunRecord {
   readonly owner: RecordOwner
   /** What the owner calls it. */
   readonly slot: number
-  /** The ids of the owner's messages, 16 bytes each: this one's is at `slot`. */
-  readonly ids: Uint8Array
 }
 
 const noProducer = producerId(0)
@@ -112,12 +113,12 @@ export class Run {
     return this.#number
   }
 
-  add({ message, owner, slot, ids }: RunRecord): void {
+  add({ message, owner, slot }: RunRecord): void {
     assert(this.#number === undefined, 'no record joins a run that is numbered')
     assert(this.count < limits.messagesPerRun, 'a run is numbered in 16 bits')
     this.#makeRoom(message.recordBytes)
     const idStart = slot * messageIdBytes
-    for (let at = 0; at < messageIdBytes; at += 1) lentId[at] = ids[idStart + at] ?? 0
+    for (let at = 0; at < messageIdBytes; at += 1) lentId[at] = owner.ids[idStart + at] ?? 0
     this.#bytes = this.#writer.message(this.#bytes, message, this.#head)
     this.#owners.push(owner)
     this.#slots.push(slot)
@@ -135,9 +136,9 @@ export class Run {
     }
   }
 
-  /** Tells each record where it lies. `place` is called with its index in the run. */
-  acked(place: (index: number) => PlacedRecord): void {
-    this.#owners.forEach((owner, index) => owner.acked(this.#slots[index] ?? 0, place(index)))
+  /** Calls `tell` for each record, in order: it tells the owner of record `slot` where the record lies. */
+  acked(tell: (owner: RecordOwner, slot: number, index: number) => void): void {
+    this.#owners.forEach((owner, index) => tell(owner, this.#slots[index] ?? 0, index))
   }
 
   failed(error: MqError): void {

@@ -1,7 +1,7 @@
 import { assert } from '@popmq/kit'
 import { formatMessageId, messageIdBytes, type MqError } from '@popmq/protocol'
 import type { Receipt, SendResult } from '../api/outgoing-message.ts'
-import type { PlacedRecord, RecordOwner } from './run.ts'
+import type { RecordOwner, RecordPlace } from './run.ts'
 
 /** A receipt whose id is written out only when it is asked for. */
 class BrokerReceipt implements Receipt {
@@ -11,22 +11,22 @@ class BrokerReceipt implements Receipt {
   readonly appendedAt: number
   readonly acks: Receipt['acks']
   readonly duplicate: boolean
-  readonly #ids: Uint8Array
+  readonly #submission: Submission
   readonly #slot: number
 
-  constructor(placed: PlacedRecord, ids: Uint8Array, slot: number) {
-    this.topic = placed.topic
-    this.partition = placed.partition
-    this.offset = placed.offset
-    this.appendedAt = placed.appendedAt
-    this.acks = placed.level
-    this.duplicate = placed.isDuplicate
-    this.#ids = ids
+  constructor(submission: Submission, slot: number, { place, offset }: Placed) {
+    this.topic = place.topic
+    this.partition = place.partition
+    this.offset = offset
+    this.appendedAt = place.appendedAt
+    this.acks = place.level
+    this.duplicate = place.isDuplicate
+    this.#submission = submission
     this.#slot = slot
   }
 
   get id(): string {
-    return formatMessageId(idAt(this.#ids, this.#slot))
+    return formatMessageId(this.#submission.id(this.#slot))
   }
 
   /** With the id, which is no field of its own. */
@@ -36,48 +36,56 @@ class BrokerReceipt implements Receipt {
   }
 }
 
-/** The 16 bytes of one id of many. */
-function idAt(ids: Uint8Array, slot: number): Uint8Array {
-  return ids.subarray(slot * messageIdBytes, (slot + 1) * messageIdBytes)
+interface Placed {
+  readonly place: RecordPlace
+  readonly offset: number
 }
 
-/** The messages of one call. Gathers what becomes of each, and tells once when all are settled. */
+/**
+ * The messages of one call. Gathers what becomes of each, and tells once when all are settled. Receipts are made only
+ * then, out of what is noted here in two words each: made one by one they would live long enough to be moved about.
+ */
 export class Submission implements RecordOwner {
-  /** 16 bytes for each message. */
   readonly ids: Uint8Array
+  readonly expiresAt: number
   readonly #done: () => void
-  readonly #receipts: (BrokerReceipt | undefined)[]
+  readonly #places: (RecordPlace | undefined)[] = []
+  readonly #offsets: number[] = []
   readonly #errors = new Map<number, MqError>()
   #unsettled: number
 
   /** `ids` has 16 bytes for each message; `done` is called once when all are settled, never when there are none. */
-  constructor(ids: Uint8Array, done: () => void) {
+  constructor({ ids, expiresAt }: Pick<RecordOwner, 'ids' | 'expiresAt'>, done: () => void) {
     this.ids = ids
+    this.expiresAt = expiresAt
     this.#done = done
     this.#unsettled = ids.length / messageIdBytes
     // Array.from would call back for each.
-    this.#receipts = []
-    for (let slot = 0; slot < this.#unsettled; slot += 1) this.#receipts.push(undefined)
+    for (let slot = 0; slot < this.#unsettled; slot += 1) {
+      this.#places.push(undefined)
+      this.#offsets.push(0)
+    }
   }
 
-  acked(slot: number, placed: PlacedRecord): void {
-    this.#receipts[slot] = new BrokerReceipt(placed, this.ids, slot)
+  acked(slot: number, place: RecordPlace, offset: number): void {
+    this.#places[slot] = place
+    this.#offsets[slot] = offset
     this.#settledOne()
   }
 
   failed(slot: number, error: MqError): void {
-    assert(this.#receipts[slot] === undefined, 'a message is settled once')
+    assert(this.#places[slot] === undefined, 'a message is settled once')
     this.#errors.set(slot, error)
     this.#settledOne()
   }
 
   /** Bytes of the id of one message. */
   id(slot: number): Uint8Array {
-    return idAt(this.ids, slot)
+    return this.ids.subarray(slot * messageIdBytes, (slot + 1) * messageIdBytes)
   }
 
   get count(): number {
-    return this.#receipts.length
+    return this.#places.length
   }
 
   get failures(): number {
@@ -93,20 +101,24 @@ export class Submission implements RecordOwner {
 
   /** In the order of the call. Once all are settled, and none failed. */
   receipts(): Receipt[] {
-    return this.#receipts.map((receipt) => {
-      assert(receipt !== undefined, 'receipts are asked for when every message is acknowledged')
-      return receipt
+    return this.#places.map((place, slot) => {
+      assert(place !== undefined, 'receipts are asked for when every message is acknowledged')
+      return this.#receipt(slot, place)
     })
   }
 
   /** In the order of the call. Once all are settled. */
   results(): SendResult[] {
-    return this.#receipts.map((receipt, slot) => {
-      if (receipt !== undefined) return { receipt }
+    return this.#places.map((place, slot) => {
+      if (place !== undefined) return { receipt: this.#receipt(slot, place) }
       const error = this.#errors.get(slot)
       assert(error !== undefined, 'results are asked for when every message is settled')
       return { error }
     })
+  }
+
+  #receipt(slot: number, place: RecordPlace): Receipt {
+    return new BrokerReceipt(this, slot, { place, offset: this.#offsets[slot] ?? 0 })
   }
 
   #settledOne(): void {

@@ -130,10 +130,10 @@ export class RunSequenceModel {
     const label = this.#added
     this.#added += 1
     const run = new Run(target, this.#now + deliverWithinMs, 300)
-    const owner = { acked: () => undefined, failed: () => undefined }
-    for (let slot = 0; slot <= pick % 2; slot += 1) {
-      run.add({ message, owner, slot, ids: new Uint8Array(32).fill(label) })
-    }
+    const ids = new Uint8Array(32).fill(label)
+    const told = { acked: () => undefined, failed: () => undefined }
+    const owner = { ...told, ids, expiresAt: run.expiresAt }
+    for (let slot = 0; slot <= pick % 2; slot += 1) run.add({ message, owner, slot })
     this.#labels.set(run, label)
     this.outcomes.set(label, [])
     this.sequence.add(run)
