@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MemoryStorage, randomLatency, SeededRandom } from '@popmq/kit/testing'
 import {
   type AckLevel,
   fetch,
@@ -108,6 +109,33 @@ void test('offsets by time, and a purge that is durable when it is answered', as
   other.storage = world.storage
   const again = await other.start().catch((error: unknown) => error)
   assert.ok(isMqError(again, 'registry_behind'), 'a coordinator that gives an old epoch is refused')
+})
+
+void test('what was appended before a stop is answered as stored, and is', async () => {
+  const world = new BrokerWorld()
+  // The disk takes its time, so that the stop comes between the append and its sync.
+  let take = randomLatency(world.clock, new SeededRandom(1))
+  world.storage = new MemoryStorage({ schedule: (run) => take(run) })
+  const caller = await world.start()
+  const bytes = sampleRun({ values: ['a'] })
+  const runs = [{ ...at(0), bytes: bytes.length, count: 1 }]
+  const set = world.broker?.set
+  assert.ok(set)
+  const logEnd = (): number => set.stats()['logEndBytes'] ?? 0
+  const before = logEnd()
+  const sent = caller.call(produce, { acks: 'disk', runs }, { timeoutMs: 10_000, slices: [bytes] })
+  await world.clock.runUntil(() => logEnd() > before, world.clock.monotonic() + 1_000)
+  assert.ok(logEnd() > before, 'it was appended')
+  const [{ reply }] = await world.during(Promise.all([sent, world.broker?.close()]))
+  assert.equal(reply.results[0]?.error, undefined)
+  assert.equal(reply.results[0]?.baseOffset, 0)
+  take = queueMicrotask
+  const next = new BrokerWorld()
+  next.storage = world.storage.crash({ mode: 'lose' })
+  next.epoch = 1
+  await next.start()
+  const asked = { partitions: [{ ...at(0), offset: offset(0) }], waitMs: 0, maxBytes: 1_000 }
+  assert.equal((await next.ask(fetch, asked)).reply.results[0]?.next, 1)
 })
 
 void test('a stop in good order gives the session back and answers what is held', async () => {

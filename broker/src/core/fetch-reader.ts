@@ -13,7 +13,7 @@ import type { Topics } from './topics.ts'
 
 export interface FetchReaderParts {
   readonly queues: Pick<ConsumeQueues, 'bounds' | 'slice' | 'sliceNow'>
-  readonly log: LogReader
+  readonly log: Pick<LogReader, 'pinned' | 'read'>
   readonly topics: Pick<Topics, 'led'>
 }
 

@@ -16,7 +16,8 @@ export class BrokerWorld {
   left = false
   broker: Broker | undefined
   caller: Caller | undefined
-  #epoch = 0
+  /** The last epoch that was given. */
+  epoch = 0
 
   async start(): Promise<Caller> {
     await this.during(this.#listen())
@@ -56,8 +57,8 @@ export class BrokerWorld {
   async #listen(): Promise<void> {
     const answers = routes(
       route(brokerOpen, () => {
-        this.#epoch += 1
-        return { reply: { clusterId: 'c', setId: 1, epoch: epoch(this.#epoch), sessionMs: 6_000 } }
+        this.epoch += 1
+        return { reply: { clusterId: 'c', setId: 1, epoch: epoch(this.epoch), sessionMs: 6_000 } }
       }),
       route(brokerSession, ({ waitMs, leaving }) => {
         this.left = leaving === true
