@@ -132,12 +132,13 @@ export class ReplicaSet {
   /** Takes the coordinator's list of topics. What is gone from it loses its messages for good. */
   updateTopics(topics: readonly TopicInfo[]): void {
     const { topics: known } = this.#parts
-    const before = [...known.all].map(({ id }) => id)
+    const before = [...known.all]
     known.update(topics)
-    for (const id of before) if (known.get(id) === undefined) this.#gone.add(id)
+    const gone = before.filter(({ id }) => known.get(id) === undefined)
+    for (const { id } of gone) this.#gone.add(id)
     this.#forgetGone()
     // A reader of a deleted topic is told at once.
-    for (const id of before) for (const key of keysOfTopic(id)) this.#parts.waiters.wake(key)
+    for (const { id } of gone) for (const key of keysOfTopic(id)) this.#parts.waiters.wake(key)
   }
 
   /** Upkeep: looks at the disk, lets go what is too old, cleans, writes a checkpoint. Called again and again, never twice at once. */
