@@ -1,6 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { missingPackages } from './system-packages.mjs'
 
 const tools = [
@@ -11,7 +12,7 @@ const tools = [
 
 void test('a package is missing once, however many of its tools are', () => {
   assert.deepEqual(
-    missingPackages(tools, (tool) => tool === 'strace'),
+    missingPackages(tools, (need) => 'tool' in need && need.tool === 'strace'),
     ['mount'],
   )
 })
@@ -27,4 +28,10 @@ void test('tools are looked for on the path', () => {
   const nowhere = { tool: 'no-such-tool-anywhere', debianPackage: 'nothing' }
   assert.deepEqual(missingPackages([nowhere]), ['nothing'])
   assert.deepEqual(missingPackages([{ tool: 'node', debianPackage: 'nodejs' }]), [])
+})
+
+void test('a file is looked for where its package puts it', () => {
+  const here = fileURLToPath(import.meta.url)
+  assert.deepEqual(missingPackages([{ file: here, debianPackage: 'this' }]), [])
+  assert.deepEqual(missingPackages([{ file: `${here}.gone`, debianPackage: 'this' }]), ['this'])
 })

@@ -12,7 +12,8 @@ import { assert } from '@popmq/kit'
 export interface Registry {
   /**
    * Opens a session. `lost` is called once if it ends other than by `close`: it never comes back and its ephemeral
-   * nodes are or will be gone; who needs the registry further opens another.
+   * nodes are or will be gone; who needs the registry further opens another. It is called by the clock of this process
+   * too, when nothing was heard for so long that the session may be over: so a leader knows before another is elected.
    * @throws MqError `registry_unavailable`
    */
   openSession(lost: (reason: Error) => void): Promise<RegistrySession>
@@ -31,7 +32,8 @@ export interface RegistrySession {
   children(path: string): Promise<readonly string[] | undefined>
   /**
    * Carries out all of `ops`, in order, or none. Within `registryLimits`.
-   * @throws MqError `disk_full`: nothing was done. Any other trouble is the outcome `unknown`.
+   * @throws MqError `disk_full`, or `registry_unavailable` when an op is forbidden: nothing was done, and committing again
+   * would not help. Any other trouble is the outcome `unknown`.
    */
   commit(ops: readonly RegistryOp[]): Promise<CommitOutcome>
   /**

@@ -84,6 +84,11 @@ export function refusalContract(fact: Fact): void {
       { kind: 'rejected', index: 1, reason: 'version' },
     ],
     [
+      'setting a version that no node has',
+      set('/a', '', 0),
+      { kind: 'rejected', index: 1, reason: 'version' },
+    ],
+    [
       'removing what is not there',
       remove('/no'),
       { kind: 'rejected', index: 1, reason: 'missing' },

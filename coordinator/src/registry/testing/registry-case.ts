@@ -1,3 +1,4 @@
+import { deferred } from '@popmq/kit'
 import {
   type CommitOutcome,
   type RegistryOp,
@@ -55,6 +56,24 @@ export async function seen(
 ): Promise<[string, number] | undefined> {
   const node = await session.read(path)
   return node && [new TextDecoder().decode(node.value), node.version]
+}
+
+/**
+ * Watches `path` at once; resolves when a hint has come after which `isSo`. A hint may come without a change, or before
+ * this session can see it: then it reads again at the next one, as every user of a watch must.
+ */
+export async function toldUntil(
+  session: RegistrySession,
+  path: string,
+  isSo: () => Promise<boolean>,
+): Promise<void> {
+  let hint = deferred()
+  const stop = session.watch(path, () => hint.resolve())
+  do {
+    await hint.promise
+    hint = deferred()
+  } while (!(await isSo()))
+  stop()
 }
 
 export function unexpected(reason: Error): void {

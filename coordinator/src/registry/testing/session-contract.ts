@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { deferred } from '@popmq/kit'
 import { isMqError } from '@popmq/protocol'
 import type { RegistryOp } from '../../core/registry-port.ts'
-import { create, type Fact, remove, seen, set, unexpected } from './registry-case.ts'
+import { create, type Fact, remove, seen, set, toldUntil, unexpected } from './registry-case.ts'
 
 export function sessionContract(fact: Fact): void {
   fact('a commit is seen by another session', async ({ session, other }) => {
-    const told = deferred()
-    other.watch('/', told.resolve)
+    const told = toldUntil(other, '/', async () => (await other.read('/a')) !== undefined)
     await session.commit([create('/a', 'shared')])
-    await told.promise
+    await told
     assert.deepEqual(await seen(other, '/a'), ['shared', 1])
   })
   fact(
@@ -17,13 +16,14 @@ export function sessionContract(fact: Fact): void {
     async ({ subject, session, other }) => {
       const third = await subject.openSession(unexpected)
       await session.commit([create('/a'), create('/a/mine', 'x', true)])
+      const made = toldUntil(other, '/a', async () => (await other.read('/a/theirs')) !== undefined)
       await third.commit([create('/a/theirs', '', true)])
+      await made
       assert.equal((await session.read('/a/mine'))?.ephemeral, true)
       assert.equal((await session.read('/a'))?.ephemeral, false)
-      const told = deferred()
-      other.watch('/a', told.resolve)
+      const told = toldUntil(other, '/a', async () => (await other.children('/a'))?.length === 1)
       await third.close()
-      await told.promise
+      await told
       assert.deepEqual(await other.children('/a'), ['mine'])
     },
   )
@@ -52,11 +52,12 @@ export function sessionContract(fact: Fact): void {
         times += 1
         lost.resolve()
       })
+      const made = toldUntil(other, '/mine', async () => (await other.read('/mine')) !== undefined)
       await session.commit([create('/mine', '', true), create('/stays')])
-      const told = deferred()
-      other.watch('/mine', told.resolve)
+      await made
+      const told = toldUntil(other, '/mine', async () => (await other.read('/mine')) === undefined)
       await subject.expire(session)
-      await Promise.all([lost.promise, told.promise])
+      await Promise.all([lost.promise, told])
       assert.deepEqual(await other.children('/'), ['stays'])
       assert.deepEqual(await session.commit([create('/late')]), { kind: 'unknown' })
       await session.close()
@@ -74,14 +75,13 @@ export function watchContract(fact: Fact): void {
   for (const [what, op] of changes) {
     fact(`a watch tells when its node ${what}`, async ({ session, other }) => {
       await session.commit([create('/a'), create('/a/b')])
-      const told = deferred()
-      session.watch('/a/b', told.resolve)
-      await other.commit([op])
-      await told.promise
-      assert.notDeepEqual(
-        [await seen(session, '/a/b'), await session.children('/a/b')],
-        [['', 1], []],
-      )
+      const look = async (): Promise<string> =>
+        JSON.stringify([await seen(session, '/a/b'), await session.children('/a/b')])
+      const before = await look()
+      const told = toldUntil(session, '/a/b', async () => (await look()) !== before)
+      assert.equal((await other.commit([op])).kind, 'applied')
+      await told
+      assert.notEqual(await look(), before)
     })
   }
   fact('a watch tells when its node is made, and again later', async ({ session }) => {
