@@ -99,9 +99,10 @@ void test('the popmq command can be run from a fresh clone', () => {
     [
       '#!/usr/bin/env node',
       "process.env.UV_THREADPOOL_SIZE ??= '16'",
+      "require('node:v8').setFlagsFromString('--heap-growing-percent=300')",
       "void import('../dist/main.js')",
     ],
-    'cli/bin/popmq.js sets the size of the thread pool and imports ../dist/main.js, nothing else.',
+    'cli/bin/popmq.js sets the thread pool and the heap and imports ../dist/main.js, nothing else.',
   )
   assert.equal((statSync(bin).mode & 0o777).toString(8), '755', 'chmod 755 cli/bin/popmq.js')
   assert.equal((statSync(path.join(root, '.ci/run')).mode & 0o777).toString(8), '755')
