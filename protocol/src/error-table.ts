@@ -238,6 +238,46 @@ export const errorTable = {
     retriable: 'no',
     mend: 'start the broker on the directory that holds its data; if that is lost, delete the topics it led and give it a new --id',
   },
+  group_not_found: {
+    number: 5001,
+    retriable: 'no',
+    mend: 'check the name with: popmq group list; a group is made by its first consumer or by: popmq group config',
+  },
+  group_in_use: {
+    number: 5002,
+    retriable: 'yes',
+    mend: 'stop the members of the group first: popmq group members lists them',
+  },
+  member_unknown: {
+    number: 5003,
+    retriable: 'yes',
+    mend: 'join the group again: the session was over, and nothing is held any more',
+  },
+  member_in_use: {
+    number: 5004,
+    retriable: 'yes',
+    mend: 'give each process a --member name of its own, or wait until the session of the other one is over',
+  },
+  subscription_conflict: {
+    number: 5005,
+    retriable: 'no',
+    mend: 'let all members of a group read a topic in the same way, or use another group',
+  },
+  grant_fenced: {
+    number: 5006,
+    retriable: 'no',
+    mend: 'stop handling this partition: it was given to another member or reset; what was not committed comes again there',
+  },
+  offset_below_progress: {
+    number: 5007,
+    retriable: 'no',
+    mend: 'commit the next offset to read, which only grows; to go back use: popmq group reset',
+  },
+  group_too_large: {
+    number: 5008,
+    retriable: 'no',
+    mend: 'read fewer topics in one group',
+  },
   internal: {
     number: 9001,
     retriable: 'unknown',

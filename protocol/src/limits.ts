@@ -3,6 +3,8 @@ export const limits = {
   /** A topic or group name. */
   nameBytes: 127,
   partitionsPerTopic: 1_024,
+  /** Over all topics that a group reads. */
+  partitionsPerGroup: 65_536,
   keyBytes: 1_024,
   tagBytes: 256,
   headersBytes: 65_536,

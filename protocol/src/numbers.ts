@@ -10,6 +10,8 @@ export type TopicId = Branded<number, 'TopicId'>
 export type PartitionNumber = Branded<number, 'PartitionNumber'>
 /** Number that grows when ownership changes; older ones are fenced. 1..2^32−1. */
 export type Epoch = Branded<number, 'Epoch'>
+/** Number of a consumer group, given by the coordinator, never reused. 1..2^32−1. */
+export type GroupId = Branded<number, 'GroupId'>
 /** Number of a producer, given by the coordinator, never reused. 1..2^48−1. */
 export type ProducerId = Branded<number, 'ProducerId'>
 /** Ms since 1970. */
@@ -21,6 +23,7 @@ export const offset = (value: number): Offset => whole(value, 'an offset') as Of
 export const topicId = (value: number): TopicId => whole(value, 'a topic id') as TopicId
 export const partitionNumber = (value: number): PartitionNumber =>
   whole(value, 'a partition number') as PartitionNumber
+export const groupId = (value: number): GroupId => whole(value, 'a group id') as GroupId
 export const epoch = (value: number): Epoch => whole(value, 'an epoch') as Epoch
 export const producerId = (value: number): ProducerId => whole(value, 'a producer id') as ProducerId
 

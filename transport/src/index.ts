@@ -1,6 +1,7 @@
 export * from './address.ts'
 export * from './caller.ts'
 export * from './channel.ts'
+export * from './leader-search.ts'
 export * from './loopback.ts'
 export * from './responder-limits.ts'
 export * from './responder.ts'

@@ -33,7 +33,7 @@ export interface ResponderOptions {
   readonly role: ReplyOf<typeof hello>['role']
   readonly clusterId: () => string
   readonly clock: Clock
-  readonly routes: Routes
+  readonly routes: Pick<Routes, 'get'>
   readonly limits?: Partial<ResponderLimits>
   readonly observe?: (event: ResponderEvent) => void
   /** Number of the connection in logs. @defaultValue counts up from 1 in this process */

@@ -1,7 +1,7 @@
 import { exchange } from '../exchange.ts'
 import { type Checked, list, object, optional, text, whole } from '../fields.ts'
 import { limits } from '../limits.ts'
-import type { Offset, PartitionNumber, TimeMs, TopicId } from '../numbers.ts'
+import type { Epoch, GroupId, Offset, PartitionNumber, TimeMs, TopicId } from '../numbers.ts'
 
 const topicId = whole<TopicId>(1, 0xffff_ffff)
 const partition = whole<PartitionNumber>(0, limits.partitionsPerTopic - 1)
@@ -12,6 +12,10 @@ export const fetchedPartition = object({
   offset: whole<Offset>(),
   /** Hashes of the tags wanted; absent: every message. The consumer compares the tags themselves. */
   tagHashes: optional(list(whole(0, 0xffff_ffff), 64)),
+  /** The reader's grant, when it reads for a group: refused with `grant_fenced` once a later one of it was seen. */
+  grant: optional(
+    object({ groupId: whole<GroupId>(1, 0xffff_ffff), epoch: whole<Epoch>(1, 0xffff_ffff) }),
+  ),
 })
 export type FetchedPartition = Checked<typeof fetchedPartition>
 
