@@ -190,10 +190,8 @@ export class Broker {
         })
       }),
       route(fetch, (request, context) => {
-        const { reader, waiters } = serving()
         return handleFetch(request, context, {
-          reader,
-          waiters,
+          set: serving(),
           clock,
           isStopping: () => !this.isServing,
         })

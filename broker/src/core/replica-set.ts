@@ -21,6 +21,7 @@ import {
 } from './consume-queue/index.ts'
 import { type DiskVerdict, judgeDisk } from './disk-room.ts'
 import type { FetchReader } from './fetch-reader.ts'
+import { GrantFences } from './grant-fences.ts'
 import type { IncomingRun } from './incoming-run.ts'
 import type { BlockCache } from './log/block-cache.ts'
 import type { CommitLog } from './log/commit-log.ts'
@@ -66,6 +67,7 @@ export interface ReplicaSetParts {
 /** A commit log that this broker leads, with all that is derived from it: what the handlers see. */
 export class ReplicaSet {
   readonly #parts: ReplicaSetParts
+  readonly fences = new GrantFences()
   #disk: DiskVerdict = { state: 'ok', holdMs: 0 }
   #retentionAtMs = 0
   readonly #startedAt: TimeMs
@@ -135,7 +137,10 @@ export class ReplicaSet {
     const before = [...known.all]
     known.update(topics)
     const gone = before.filter(({ id }) => known.get(id) === undefined)
-    for (const { id } of gone) this.#gone.add(id)
+    for (const { id } of gone) {
+      this.#gone.add(id)
+      this.fences.forgetTopic(id)
+    }
     this.#forgetGone()
     // A reader of a deleted topic is told at once.
     for (const { id } of gone) for (const key of keysOfTopic(id)) this.#parts.waiters.wake(key)

@@ -10,14 +10,14 @@ import {
   type RequestOf,
   type TopicInfo,
 } from '@popmq/protocol'
-import { Caller, type Reply, type Transport } from '@popmq/transport'
+import { Caller, LeaderSearch, type Reply, type Transport } from '@popmq/transport'
 
 export interface LinkParts {
   readonly transport: Transport
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** host:port of each coordinator, tried in turn. */
+  /** host:port of each coordinator: tried in turn, until one answers or names the one that leads. */
   readonly coordinators: readonly string[]
   readonly brokerId: number
   /** Random text of this process. */
@@ -47,10 +47,11 @@ const holdMs = 2_000
 const answerMs = 5_000
 
 /**
- * The broker's end of its session with the coordinator.
+ * The broker's end of its session with the coordinator that leads, whichever that is.
  *
  *     opening ──broker_open──▶ open ──held request answered──▶ open      topics applied, then told with the next one
- *     open ──connection lost, coordinator away──▶ open                    tried again; the broker leads on
+ *     open ──connection lost, none leads──▶ open                          tried again; the broker leads on
+ *     open ──not_coordinator──▶ open                                      at once with the one that is named
  *     open ──broker_fenced──▶ fenced                                      for good
  *     any ──close──▶ closed                                               the session is given back
  */
@@ -58,8 +59,8 @@ export class CoordinatorLink {
   readonly #parts: LinkParts
   readonly #backoff: Backoff
   readonly #stop = new AbortController()
+  readonly #search: LeaderSearch
   #caller: Caller | undefined
-  #nextCoordinator = 0
   #epoch: Epoch | undefined
   #version = 0
   #loop: Promise<void> = Promise.resolve()
@@ -67,6 +68,7 @@ export class CoordinatorLink {
   constructor(parts: LinkParts) {
     this.#parts = parts
     this.#backoff = new Backoff(parts.random, { firstMs: 50, mostMs: 2_000 })
+    this.#search = new LeaderSearch(parts.coordinators)
   }
 
   /**
@@ -153,7 +155,7 @@ export class CoordinatorLink {
     }
   }
 
-  /** Calls until it is answered, by one coordinator after the other. @throws what will not change by trying again */
+  /** Calls until the leader answers. @throws what will not change by trying again */
   async #insist<T>(call: (caller: Caller) => Promise<T>): Promise<T> {
     const { signal } = this.#stop
     for (;;) {
@@ -161,6 +163,7 @@ export class CoordinatorLink {
       try {
         const answer = await call(await this.#connected())
         this.#backoff.reset()
+        this.#search.answered()
         return answer
       } catch (thrown) {
         const error = asMqError(thrown)
@@ -171,20 +174,25 @@ export class CoordinatorLink {
     }
   }
 
+  /** To the next coordinator; when all were asked, after a while. */
   async #turn(error: MqError): Promise<void> {
-    const waitMs = Math.max(this.#backoff.nextMs(), Math.min(error.retryAfterMs ?? 0, 2_000))
-    this.#parts.log.warn('coordinator_away', { error: error.message, waitMs: Math.round(waitMs) })
-    this.#nextCoordinator += 1
-    await this.#caller?.close()
+    const { log, clock } = this.#parts
+    const from = this.#search.current
+    const isRoundOver = this.#search.passOn(error)
+    const leastMs = Math.min(error.retryAfterMs ?? 0, 2_000)
+    const waitMs = isRoundOver ? Math.max(this.#backoff.nextMs(), leastMs) : 0
+    const { current: to } = this.#search
+    log.warn('coordinator_away', { error: error.message, from, to, waitMs: Math.round(waitMs) })
+    // Not waited for: a process that was stopped takes its time to close.
+    void this.#caller?.close()
     this.#caller = undefined
-    await sleep(this.#parts.clock, waitMs, this.#stop.signal)
+    if (waitMs > 0) await sleep(clock, waitMs, this.#stop.signal)
   }
 
   async #connected(): Promise<Caller> {
     if (this.#caller !== undefined && !this.#caller.closed) return this.#caller
-    const { transport, clock, coordinators, brokerId } = this.#parts
-    const address = coordinators[this.#nextCoordinator % coordinators.length] ?? ''
-    this.#caller = await Caller.connect(transport, address, {
+    const { transport, clock, brokerId } = this.#parts
+    this.#caller = await Caller.connect(transport, this.#search.current, {
       clock,
       client: `broker-${brokerId}`,
       signal: this.#stop.signal,
