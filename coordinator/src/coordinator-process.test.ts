@@ -35,7 +35,7 @@ async function folder(): Promise<string> {
 
 function start(data: string, listen = '127.0.0.1:0'): Promise<CoordinatorProcess> {
   return coordinatorProcess({
-    data,
+    registry: { data },
     listen,
     log: silentLog,
     onFatal: (error) => assert.fail(error.message),
@@ -113,6 +113,8 @@ void test('health and metrics are on the port of the coordinator', async (t) => 
   }
   const metrics = await (await fetch(`http://${process.address}/metrics`)).text()
   assert.match(metrics, /^popmq_coordinator_leading 1$/m)
+  assert.match(metrics, /^popmq_coordinator_elections_total 1$/m)
+  assert.match(metrics, /^popmq_coordinator_redirects_total 0$/m)
   assert.match(metrics, /request_seconds_count\{request="topic_create",error="no_brokers"\} 1/)
   assert.equal((await fetch(`http://${process.address}/other`)).status, 404)
 })

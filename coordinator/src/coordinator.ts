@@ -1,8 +1,8 @@
-import { type Clock, type Deferred, deferred, type Log, type Random } from '@popmq/kit'
+import type { Clock, Log, Random } from '@popmq/kit'
 import {
-  asMqError,
   brokerOpen,
   brokerSession,
+  clusterStatus,
   metadata,
   MqError,
   producerOpen,
@@ -11,20 +11,24 @@ import {
   topicSet,
 } from '@popmq/protocol'
 import {
-  type Channel,
   type Listener,
-  respond,
   type ResponderEvent,
   type Route,
   route,
-  routes,
-  type Routes,
   type Transport,
 } from '@popmq/transport'
-import { Cluster, type ClusterCounts, type ClusterEvent } from './core/cluster.ts'
-import type { Registry, RegistrySession } from './core/registry-port.ts'
+import { Candidacy, type CandidacyState } from './candidacy.ts'
+import type { Cluster, ClusterCounts } from './core/cluster.ts'
+import type { CoordinatorList } from './core/coordinator-list.ts'
+import type { AssignorModules } from './core/groups/assignor-choice.ts'
+import { noFlushes } from './core/groups/progress-flush.ts'
+import { retryAfterMs } from './core/leadership.ts'
+import type { Registry } from './core/registry-port.ts'
+import { type Answering, Door } from './door.ts'
+import { groupRoutes } from './group-routes.ts'
 import { handleBrokerOpen } from './handlers/broker-open.ts'
 import { handleBrokerSession } from './handlers/broker-session.ts'
+import { handleClusterStatus } from './handlers/cluster-status.ts'
 import { handleMetadata } from './handlers/metadata.ts'
 import { handleProducerOpen } from './handlers/producer-open.ts'
 import { handleTopicCreate } from './handlers/topic-create.ts'
@@ -32,6 +36,8 @@ import { handleTopicDelete } from './handlers/topic-delete.ts'
 import { handleTopicSet } from './handlers/topic-set.ts'
 
 export interface CoordinatorOptions {
+  /** Its number among the coordinators of the cluster, 1..65_535. @defaultValue 1 */
+  readonly id?: number
   /** Stays open when the coordinator closes: who opened it closes it. */
   readonly registry: Registry
   readonly transport: Transport
@@ -44,104 +50,123 @@ export interface CoordinatorOptions {
   readonly advertise?: string
   /** How long a broker's session lasts after it was last heard, in ms, 100..600_000. @defaultValue 6_000 */
   readonly sessionMs?: number
+  /** Assignors that users brought, by name. */
+  readonly assignorModules?: AssignorModules | undefined
   /** What happens on connections, for metrics. */
   readonly observe?: (event: ResponderEvent) => void
-  /** Called once when this coordinator may write no more: close it, end the process. */
+  /** Called once when trying again cannot help: close it, end the process. */
   readonly onFatal?: (error: MqError) => void
 }
 
+/** What the leader knows is 0 elsewhere. */
 export interface CoordinatorHealth extends ClusterCounts {
+  readonly role: CandidacyState['kind']
+  /** host:port of the coordinator that leads, this one or another; undefined while it is not known. */
+  readonly leader: string | undefined
   readonly isLeading: boolean
   readonly leaderEpoch: number
   /** How many changes of topics there have been. */
   readonly version: number
   readonly connections: number
+  /** How often it has taken the lead. */
+  readonly elections: number
+  /** How many requests it refused because it did not lead. */
+  readonly redirects: number
 }
 
-const defaultSessionMs = 6_000
+const defaults = { id: 1, sessionMs: 6_000 } as const
+/** While it does not lead. */
+const unknown: ClusterCounts = {
+  topics: 0,
+  partitions: 0,
+  brokers: 0,
+  liveBrokers: 0,
+  groups: 0,
+  groupMembers: 0,
+  progress: noFlushes,
+  heldRequests: 0,
+}
 
 /**
- * A coordinator: takes the lead in its registry and answers clients and brokers.
- *    starting → leading → closed
- *    leading → deposed   nothing can be written any more; `onFatal` was called, requests are refused
+ * Starts a coordinator; resolves when it leads, or another does.
  * @throws MqError `invalid_config`, `port_in_use`, `newer_format`, `registry_unavailable`, `data_directory_invalid`
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const sessionMs = options.sessionMs ?? defaultSessionMs
+  const config = { ...defaults, ...options }
+  const { sessionMs } = config
   if (!(sessionMs >= 100 && sessionMs <= 600_000)) {
     throw new MqError('invalid_config', `sessionMs must be 100 to 600000, got ${sessionMs}`)
   }
-  let lost: MqError | undefined
-  let cluster: Cluster | undefined
-  const session = await options.registry.openSession((reason) => {
-    const what = `the session with the registry has ended: ${asMqError(reason).what}`
-    lost = new MqError('registry_unavailable', what, { cause: reason })
-    cluster?.leadership.depose(lost)
-  })
+  const coordinator = new Coordinator(config)
   try {
-    cluster = await Cluster.lead({
-      session,
-      clock: options.clock,
-      random: options.random,
-      coordinator: options.advertise ?? options.listen,
-      sessionMs,
-      observe: (event) => report(event, options),
-    })
-    if (lost !== undefined) throw lost
-    return await Coordinator.listen(options, { session, cluster })
+    await coordinator.start()
+    return coordinator
   } catch (error) {
-    cluster?.close()
-    await session.close()
+    await coordinator.close()
     throw error
   }
 }
 
+type CoordinatorConfig = CoordinatorOptions & { readonly id: number; readonly sessionMs: number }
+
+/** Listens from its start to its close; answers clients and brokers while it leads, and else says who does. */
 export class Coordinator {
-  /** host:port where it listens. */
-  readonly address: string
-  readonly clusterId: string
-  readonly #session: RegistrySession
-  readonly #cluster: Cluster
-  readonly #listener: Listener
+  readonly #options: CoordinatorConfig
   readonly #door: Door
+  readonly #candidacy: Candidacy
+  #listener: Listener | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(
-    { session, cluster }: Led,
-    { listener, door }: { listener: Listener; door: Door },
-  ) {
-    this.#session = session
-    this.#cluster = cluster
-    this.#listener = listener
-    this.#door = door
-    this.address = listener.address
-    this.clusterId = cluster.clusterId
+  /** For `startCoordinator`. */
+  constructor(options: CoordinatorConfig) {
+    this.#options = options
+    this.#door = new Door({
+      ...options,
+      clusterId: () => this.clusterId,
+      answering: () => this.#answering(),
+    })
+    this.#candidacy = new Candidacy({
+      ...options,
+      address: () => this.#advertised,
+      led: (cluster, coordinators) => {
+        const routes = leaderRoutes({ cluster, coordinators, address: this.#advertised }, options)
+        return { cluster, routes: this.#door.leaderRoutes(routes, cluster) }
+      },
+      onFatal: (error) => {
+        options.log.error('coordinator_failed', { error: error.message })
+        options.onFatal?.(error)
+      },
+    })
   }
 
-  /** For `startCoordinator`. */
-  static async listen(options: CoordinatorOptions, led: Led): Promise<Coordinator> {
-    const door = new Door(led.cluster, options)
-    const listener = await options.transport.listen(options.listen, (channel) =>
-      door.accept(channel),
-    )
-    const { clusterId, leadership } = led.cluster
-    options.log.info('coordinator_leading', {
-      address: listener.address,
-      clusterId,
-      epoch: leadership.epoch,
-    })
-    return new Coordinator(led, { listener, door })
+  /** host:port where it listens. */
+  get address(): string {
+    return this.#listener?.address ?? ''
+  }
+
+  /** Empty while there is no cluster yet. */
+  get clusterId(): string {
+    return this.#candidacy.clusterId ?? ''
   }
 
   health(): CoordinatorHealth {
-    const { leadership, version, counts } = this.#cluster
-    return {
-      isLeading: leadership.deposed === undefined && this.#closing === undefined,
-      leaderEpoch: leadership.epoch,
-      version,
-      connections: this.#door.connections,
-      ...counts,
+    const { connections, redirects } = this.#door
+    const { state, elections } = this.#candidacy
+    const own = { role: state.kind, connections, redirects, elections }
+    if (state.kind !== 'leading') {
+      const leader = state.kind === 'standby' ? state.leader : undefined
+      return { ...own, leader, isLeading: false, leaderEpoch: 0, version: 0, ...unknown }
     }
+    const { leadership, version, counts } = state.led.cluster
+    const { epoch: leaderEpoch } = leadership
+    return { ...own, leader: this.#advertised, isLeading: true, leaderEpoch, version, ...counts }
+  }
+
+  /** Resolves when it leads, or another does. For `startCoordinator`. */
+  async start(): Promise<void> {
+    const { transport, listen } = this.#options
+    this.#listener = await transport.listen(listen, (channel) => this.#door.accept(channel))
+    await this.#candidacy.start()
   }
 
   /** Answers held requests with `shutting_down`, ends those under way, closes every connection. Idempotent. */
@@ -155,117 +180,49 @@ export class Coordinator {
   }
 
   async #close(): Promise<void> {
-    this.#cluster.close()
+    this.#candidacy.retire()
     await this.#door.drained()
-    await this.#listener.close()
-    await this.#session.close()
+    await this.#listener?.close()
+    await this.#candidacy.close()
+  }
+
+  get #advertised(): string {
+    return this.#options.advertise ?? this.address
+  }
+
+  #answering(): Answering {
+    const { state } = this.#candidacy
+    if (state.kind === 'leading') return state
+    return { kind: 'refusing', refusal: () => refusal(state) }
   }
 }
 
-interface Led {
-  readonly session: RegistrySession
+function refusal(state: Exclude<CandidacyState, { kind: 'leading' }>): MqError {
+  if (state.kind === 'closed') return new MqError('shutting_down', 'the coordinator is stopping')
+  const leader = state.kind === 'standby' ? state.leader : undefined
+  if (leader === undefined)
+    return new MqError('not_coordinator', 'it is not known yet who leads', { retryAfterMs })
+  return new MqError('not_coordinator', `the coordinator at ${leader} leads`, { facts: { leader } })
+}
+
+interface RoutedParts {
   readonly cluster: Cluster
+  readonly coordinators: CoordinatorList
+  readonly address: string
 }
 
-/** Where requests come in: the connections, and the requests being handled. */
-class Door {
-  readonly #cluster: Cluster
-  readonly #options: CoordinatorOptions
-  readonly #routes: Routes
-  #lastConnection = 0
-  #connections = 0
-  #running = 0
-  #idle: Deferred<void> | undefined
-
-  constructor(cluster: Cluster, options: CoordinatorOptions) {
-    this.#cluster = cluster
-    this.#options = options
-    const all = [
-      route(metadata, (request) => handleMetadata(request, cluster)),
-      route(topicCreate, (request) => handleTopicCreate(request, cluster, options.clock)),
-      route(topicSet, (request) => handleTopicSet(request, cluster)),
-      route(topicDelete, (request) => handleTopicDelete(request, cluster)),
-      route(producerOpen, () => handleProducerOpen(cluster)),
-      route(brokerOpen, (request, context) => handleBrokerOpen(request, context, cluster)),
-      route(brokerSession, (request, context) => handleBrokerSession(request, context, cluster)),
-    ]
-    this.#routes = routes(...all.map((each) => this.#counted(each)))
-  }
-
-  get connections(): number {
-    return this.#connections
-  }
-
-  accept(channel: Channel): void {
-    this.#lastConnection += 1
-    this.#connections += 1
-    respond(channel, {
-      role: 'coordinator',
-      clusterId: () => this.#cluster.clusterId,
-      clock: this.#options.clock,
-      routes: this.#routes,
-      connectionId: this.#lastConnection,
-      observe: (event) => this.#observe(event),
-    })
-  }
-
-  /** Resolves when no request is being handled: each has its answer, or its connection has gone. */
-  async drained(): Promise<void> {
-    if (this.#running === 0) return
-    this.#idle ??= deferred()
-    await this.#idle.promise
-  }
-
-  /** For each request whose handling begins there is one event `answered`. */
-  #counted(each: Route): Route {
-    return {
-      ...each,
-      answer: (fields, context) => {
-        this.#running += 1
-        return each.answer(fields, context)
-      },
-    }
-  }
-
-  #observe(event: ResponderEvent): void {
-    const { log, observe } = this.#options
-    if (event.kind === 'answered') {
-      this.#running -= 1
-      if (this.#running === 0) this.#idle?.resolve()
-    } else if (event.kind === 'closed') {
-      this.#connections -= 1
-      this.#cluster.connectionClosed(event.connection.id)
-    } else if (event.kind === 'refused') {
-      log.warn('connection_refused', {
-        remote: event.connection.remote,
-        error: event.error.message,
-      })
-    } else if (event.kind === 'defect') {
-      const error = event.error instanceof Error ? event.error.stack : String(event.error)
-      log.error('defect', { request: event.name, error })
-    }
-    observe?.(event)
-  }
-}
-
-function report(event: ClusterEvent, { log, onFatal }: CoordinatorOptions): void {
-  switch (event.kind) {
-    case 'broker_opened':
-    case 'broker_left':
-    case 'broker_session_ended': {
-      const { id, epoch, setId, address } = event.broker
-      return log.info(event.kind, { id, epoch, setId, address })
-    }
-    case 'topic_created':
-    case 'topic_changed':
-    case 'topic_deleted': {
-      const { name, id, sets } = event.topic
-      return log.info(event.kind, { name, id, partitions: sets.length })
-    }
-    case 'deposed':
-      log.error('coordinator_deposed', { error: event.error.message })
-      return onFatal?.(event.error)
-    default:
-      return event satisfies never
-  }
+/** What a leader answers. */
+function leaderRoutes(led: RoutedParts, { clock }: CoordinatorOptions): Route[] {
+  const { cluster } = led
+  return [
+    route(metadata, (request) => handleMetadata(request, cluster)),
+    route(clusterStatus, () => handleClusterStatus(led)),
+    route(topicCreate, (request) => handleTopicCreate(request, cluster, clock)),
+    route(topicSet, (request) => handleTopicSet(request, cluster)),
+    route(topicDelete, (request) => handleTopicDelete(request, cluster)),
+    route(producerOpen, () => handleProducerOpen(cluster)),
+    route(brokerOpen, (request, context) => handleBrokerOpen(request, context, cluster)),
+    route(brokerSession, (request, context) => handleBrokerSession(request, context, cluster)),
+    ...groupRoutes(cluster),
+  ]
 }

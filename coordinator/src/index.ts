@@ -8,6 +8,7 @@ export {
   coordinatorProcess,
   type CoordinatorProcess,
   type CoordinatorProcessOptions,
+  type RegistryPlace,
 } from './coordinator-process.ts'
 export type { Registry, RegistrySession } from './core/registry-port.ts'
 export { EmbeddedRegistry, type EmbeddedRegistryOptions } from './registry/embedded-registry.ts'
@@ -16,3 +17,7 @@ export {
   MemoryRegistry,
   type MemoryRegistryOptions,
 } from './registry/memory-registry.ts'
+export {
+  ZookeeperRegistry,
+  type ZookeeperRegistryOptions,
+} from './registry/zookeeper/zookeeper-registry.ts'

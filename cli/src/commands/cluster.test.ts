@@ -5,23 +5,40 @@ import { transcript } from '../testing/fake-surroundings.ts'
 
 const cluster = async () => ({
   clusterId: 'c-1',
+  leader: 'localhost:7702',
+  leaderEpoch: 9,
+  coordinators: [
+    { id: 1, address: 'localhost:7700' },
+    { id: 3, address: 'localhost:7702' },
+  ],
   brokers: [
-    { id: 1, epoch: 4, address: 'localhost:7710', alive: true, set: 1 },
-    { id: 2, epoch: 2, address: 'localhost:7711', alive: false, set: 2 },
+    { id: 1, epoch: 4, address: 'localhost:7710', state: 'live' as const, alive: true, set: 1 },
+    { id: 2, epoch: 2, address: 'localhost:7711', state: 'ended' as const, alive: false, set: 2 },
   ],
   topics: 3,
   partitions: 24,
+  groups: 2,
 })
 
-void test('cluster status counts', async () => {
+void test('cluster status says who leads, and counts', async () => {
   const client = new FakeClient({ admin: { cluster } })
   const { stdout } = await transcript('cluster status', { client })
-  assert.equal(stdout, 'cluster     c-1\nbrokers     2, 1 alive\ntopics      3\npartitions  24\n')
-  const json = await transcript('cluster status --json', { client })
   assert.equal(
-    json.stdout,
-    '{"clusterId":"c-1","brokers":2,"alive":1,"topics":3,"partitions":24}\n',
+    stdout,
+    [
+      'cluster       c-1',
+      'leader        localhost:7702, epoch 9',
+      'coordinators  1 at localhost:7700, 3 at localhost:7702',
+      'brokers       2, 1 alive',
+      'topics        3',
+      'partitions    24',
+      'groups        2',
+      '',
+    ].join('\n'),
   )
+  const json = await transcript('cluster status --json', { client })
+  const { brokers: _, ...given } = await cluster()
+  assert.deepEqual(JSON.parse(json.stdout), { ...given, brokers: 2, alive: 1 })
 })
 
 void test('cluster brokers names each', async () => {
@@ -31,8 +48,8 @@ void test('cluster brokers names each', async () => {
     stdout,
     [
       'broker  address         state  epoch  set',
-      '     1  localhost:7710  alive      4    1',
-      '     2  localhost:7711  gone       2    2',
+      '     1  localhost:7710  live       4    1',
+      '     2  localhost:7711  ended      2    2',
       '',
     ].join('\n'),
   )

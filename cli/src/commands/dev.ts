@@ -27,6 +27,7 @@ export function addDevCommand(program: Command, act: Act): void {
       defaultPortBase,
     )
     .option('--brokers <n>', 'how many brokers', asOption(wholeNumber(1, mostBrokers)), 1)
+    .option('--zookeeper <host:port,…>', 'keep the registry there (default: in the data directory)')
     .option('--demo', 'make the topic "demo" with some messages')
     .action(act(dev))
 }
@@ -35,6 +36,7 @@ interface DevFlags {
   readonly data: string
   readonly portBase: number
   readonly brokers: number
+  readonly zookeeper?: string
   readonly demo?: boolean
 }
 
@@ -59,13 +61,14 @@ async function dev(invocation: Invocation, flags: DevFlags): Promise<void> {
 
 async function startAll(
   invocation: Invocation,
-  { data, portBase, brokers }: DevFlags,
+  { data, portBase, brokers, zookeeper }: DevFlags,
 ): Promise<Started> {
   const log = invocation.log('warn')
   const roles: Role[] = []
   try {
     const coordinator = await startCoordinator({
-      data: path.join(data, 'coordinator'),
+      id: 1,
+      registry: zookeeper === undefined ? { data: path.join(data, 'coordinator') } : { zookeeper },
       listen: `localhost:${portBase}`,
       log,
     })

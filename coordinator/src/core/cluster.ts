@@ -1,6 +1,9 @@
 import type { Clock, Random, Timer } from '@popmq/kit'
 import { limits, type metadata, MqError, type ReplyOf, type TopicInfo } from '@popmq/protocol'
 import { Brokers } from './brokers.ts'
+import type { AssignorModules } from './groups/assignor-choice.ts'
+import type { FlushCounts } from './groups/progress-flush.ts'
+import { Groups } from './groups/groups.ts'
 import { Leadership } from './leadership.ts'
 import type { Candidate } from './placement.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -35,6 +38,8 @@ export interface ClusterOptions {
   readonly coordinator: string
   /** How long a broker's session lasts after it was last heard, in ms. */
   readonly sessionMs: number
+  /** Assignors that users brought, by name. */
+  readonly assignorModules?: AssignorModules | undefined
   readonly observe: (event: ClusterEvent) => void
 }
 
@@ -43,7 +48,11 @@ export interface ClusterCounts {
   readonly partitions: number
   readonly brokers: number
   readonly liveBrokers: number
+  readonly groups: number
+  readonly groupMembers: number
   readonly heldRequests: number
+  /** Writes of progress since this coordinator began to lead. */
+  readonly progress: FlushCounts
 }
 
 /**
@@ -55,6 +64,7 @@ export class Cluster {
   readonly leadership: Leadership
   readonly brokers: Brokers
   readonly topics = new Topics()
+  readonly groups: Groups
   readonly producerIds: ProducerIds
   readonly waiters: Waiters
   readonly #options: ClusterOptions
@@ -70,24 +80,30 @@ export class Cluster {
     this.waiters = waiters
     this.brokers = new Brokers(options.sessionMs)
     this.producerIds = new ProducerIds(leadership)
+    const { topics } = this
+    this.groups = new Groups({ ...options, leadership, topics, modules: options.assignorModules })
   }
 
   /** Takes the lead and reads what the registry holds. @throws MqError as `Leadership.take`, `data_directory_invalid` */
   static async lead(options: ClusterOptions): Promise<Cluster> {
     const { session, clock } = options
     const waiters = new Waiters(clock)
+    const led: { cluster?: Cluster } = {}
     const deposed = (error: MqError): void => {
       waiters.close()
+      led.cluster?.groups.close()
       options.observe({ kind: 'deposed', error })
     }
     const leadership = await Leadership.take({ ...options, deposed })
     const cluster = new Cluster(options, { leadership, waiters })
+    led.cluster = cluster
     const brokers = await readChildren(session, paths.brokers, brokerValue)
     const topics = await readChildren(session, paths.topics, topicValue)
     for (const { value, version } of topics) cluster.topics.restore(value, version)
     cluster.topics.restored(cluster.version)
     const nowMs = clock.monotonic()
     for (const { value } of brokers) cluster.brokers.restore(value, nowMs)
+    await cluster.groups.restore()
     cluster.#arm()
     return cluster
   }
@@ -111,12 +127,16 @@ export class Cluster {
 
   get counts(): ClusterCounts {
     const brokers = this.brokers.list(this.nowMs)
+    const { groups, groupMembers, heldSessions } = this.groups.counts
     return {
       topics: this.topics.size,
       partitions: [...this.topics.loads().values()].reduce((sum, load) => sum + load, 0),
       brokers: brokers.length,
       liveBrokers: brokers.filter(({ state }) => state === 'live').length,
-      heldRequests: this.waiters.size,
+      groups,
+      groupMembers,
+      heldRequests: this.waiters.size + heldSessions,
+      progress: this.groups.flush.counts,
     }
   }
 
@@ -149,6 +169,7 @@ export class Cluster {
   /** The connection with this number has closed. */
   connectionClosed(connection: number): void {
     this.brokers.disconnect(connection)
+    this.groups.connectionClosed(connection)
   }
 
   /**
@@ -168,6 +189,7 @@ export class Cluster {
       )
     } finally {
       this.topics.settle(change)
+      this.groups.topicChanged(change.info)
     }
   }
 
@@ -180,6 +202,7 @@ export class Cluster {
     this.#isClosed = true
     this.#timer?.cancel()
     this.waiters.close()
+    this.groups.close()
   }
 
   /** Sees to it that the end of the next session is noticed. A timer that is early by a renewal just sets the next. */

@@ -149,10 +149,28 @@ void test('a leader whose write may or may not be done steps down rather than gu
     isMqError(error, 'registry_unavailable'),
   )
   fault = 'none'
-  await assert.rejects(make(leader, 2), (error: unknown) =>
-    isMqError(error, 'registry_unavailable'),
+  await assert.rejects(
+    make(leader, 2),
+    (error: unknown) => isMqError(error, 'not_coordinator'),
+    'nothing of the next one was done',
   )
-  assert.equal(deposed.length, 1)
+  assert.deepEqual(
+    deposed.map(({ name }) => name),
+    ['registry_unavailable'],
+  )
+})
+
+void test('whoever leads is confirmed by the registry, and a deposed one is found out by it', async () => {
+  const session = treeSession()
+  const scheduler = new Scheduler()
+  const first = await take(session, { scheduler, seed: 1 })
+  await first.leader.confirm()
+  const second = await take(session, { scheduler, seed: 2 })
+  await assert.rejects(first.leader.confirm(), (error: unknown) =>
+    isMqError(error, 'not_coordinator'),
+  )
+  await second.leader.confirm()
+  assert.deepEqual([first.deposed.length, second.deposed.length], [1, 0])
 })
 
 void test('a write without an answer, after which another leads, is not said to be undone', async () => {

@@ -1,13 +1,12 @@
 import { assert, type Clock, type Random, sleep } from '@popmq/kit'
-import { MqError } from '@popmq/protocol'
-import type { CommitOutcome, RegistryNode, RegistryOp, RegistrySession } from './registry-port.ts'
+import { isMqError, MqError } from '@popmq/protocol'
+import { openCluster, randomName } from './cluster-identity.ts'
+import type { CommitOutcome, RegistryOp, RegistrySession } from './registry-port.ts'
 import {
   type Counters,
-  clusterValue,
   countersValue,
   decodeValue,
   encodeValue,
-  layoutFormat,
   leaderValue,
   paths,
 } from './registry-values.ts'
@@ -18,6 +17,11 @@ export interface Change {
   /** Those that grow; none may shrink. */
   readonly counters?: Partial<Counters>
 }
+
+/** How a commit besides the writes ended; after more than one try an earlier one may be what refuses the last. */
+export type GuardedOutcome =
+  | { readonly kind: 'applied' }
+  | (Extract<CommitOutcome, { kind: 'rejected' }> & { readonly tried: number })
 
 export interface LeadershipOptions {
   readonly session: RegistrySession
@@ -34,7 +38,9 @@ export interface LeadershipOptions {
  *    check /leader at that version · set /counters, compared · the ops
  * so a deposed leader changes nothing. Writes go one by one. One without an answer is committed again: as every write
  * sets /counters to a value of its own, either that one is applied, or /counters tells whether the first one was.
- * States: leading → deposed (another took /leader, or an outcome stayed unknown); deposed is for good.
+ * States: leading → deposed (another took /leader, or an outcome stayed unknown, or the session is over); deposed is for
+ * good, and then every write is refused with `not_coordinator`: nothing was done. What was under way at that moment is
+ * answered with what is true of it.
  */
 export class Leadership {
   readonly clusterId: string
@@ -68,16 +74,34 @@ export class Leadership {
       throw new MqError('data_directory_invalid', `the registry lacks ${paths.counters}`)
     const { leader, write, ...counters } = decodeValue(countersValue, paths.counters, node)
     assert(leader <= epoch && write >= 0, 'the counters were written by an earlier leader')
-    return new Leadership(options, { clusterId, epoch, counters, countersVersion: node.version })
+    const taken = { clusterId, epoch, counters, countersVersion: node.version }
+    const leadership = new Leadership(options, taken)
+    session.watch(paths.leader, () => void leadership.#look())
+    return leadership
   }
 
   get counters(): Counters {
     return this.#counters
   }
 
-  /** Why this coordinator leads no more; undefined while it does. */
+  /** What requests are refused with once this coordinator leads no more; undefined while it does. */
   get deposed(): MqError | undefined {
     return this.#deposed
+  }
+
+  /**
+   * Asks the registry whether this coordinator leads: for an answer that must not come from one that was replaced while
+   * it was paused.
+   * @throws MqError `not_coordinator`, `registry_unavailable` when it does not say
+   */
+  async confirm(): Promise<void> {
+    if (this.#deposed !== undefined) throw this.#deposed
+    const check: RegistryOp = { kind: 'check', path: paths.leader, version: this.epoch }
+    const { kind } = await this.#options.session.commit([check])
+    if (kind === 'rejected') throw this.depose(this.#replaced())
+    if (kind === 'unknown') {
+      throw new MqError('registry_unavailable', 'the registry does not say who leads')
+    }
   }
 
   /**
@@ -99,6 +123,28 @@ export class Leadership {
       () => undefined,
     )
     return written
+  }
+
+  /**
+   * Makes a commit of its own, beside the writes: not in their order and without /counters. Each op must compare, so that
+   * it can be made only once. Refused by /leader, or without a certain answer, this coordinator is deposed.
+   * @throws MqError `not_coordinator`, `registry_unavailable`, `disk_full`
+   */
+  async guarded(ops: readonly RegistryOp[]): Promise<GuardedOutcome> {
+    if (this.#deposed !== undefined) throw this.#deposed
+    const { outcome, tried } = await this.#commitUntilKnown([
+      { kind: 'check', path: paths.leader, version: this.epoch },
+      ...ops,
+    ])
+    // Made under this epoch, it stays made, though another may lead by now.
+    if (outcome.kind === 'applied') return outcome
+    if (outcome.kind === 'unknown' || (outcome.index === 0 && tried > 1)) {
+      throw this.depose(
+        new MqError('registry_unavailable', 'the registry does not say whether a write was made'),
+      )
+    }
+    if (outcome.index === 0) throw this.depose(this.#replaced())
+    return { kind: 'rejected', index: outcome.index - 1, reason: outcome.reason, tried }
   }
 
   async #commit(change: Change): Promise<void> {
@@ -127,9 +173,7 @@ export class Leadership {
       )
     }
     if (outcome.index === 0) {
-      throw this.depose(
-        new MqError('not_coordinator', `another coordinator leads since epoch ${this.epoch}`),
-      )
+      throw this.depose(this.#replaced())
     }
     if (tried > 1 && (await this.#wasApplied(value))) return
     const op = ops[outcome.index]
@@ -164,13 +208,29 @@ export class Leadership {
     }
   }
 
-  /** Stops all further writes. @returns the first reason */
+  /** Stops all further writes. @returns the reason */
   depose(reason: MqError): MqError {
     if (this.#deposed === undefined) {
-      this.#deposed = reason
+      const what = `this coordinator leads no more: ${reason.what}`
+      this.#deposed = new MqError('not_coordinator', what, { retryAfterMs, cause: reason })
       this.#options.deposed(reason)
     }
-    return this.#deposed
+    return reason
+  }
+
+  #replaced(): MqError {
+    const what = `another coordinator leads since epoch ${this.epoch}`
+    return new MqError('not_coordinator', what, { retryAfterMs })
+  }
+
+  /** /leader has changed, or may have. */
+  async #look(): Promise<void> {
+    try {
+      await this.confirm()
+    } catch (error) {
+      // What was found out is kept; without an answer the next write asks again, or the session's end tells.
+      if (!isMqError(error)) throw error
+    }
   }
 }
 
@@ -181,51 +241,10 @@ interface Taken {
   readonly countersVersion: number
 }
 
+/** When to ask again who leads. */
+export const retryAfterMs = 100
 const tries = 10
 const firstPauseMs = 50
-
-/** Finds the cluster, or makes it; of two coordinators that make one at once, one finds that of the other. */
-async function openCluster({ session, clock, random }: LeadershipOptions): Promise<string> {
-  const clusterId = hex(random.fill(new Uint8Array(16)))
-  const counters = { topicId: 0, setId: 0, epoch: 0, producerId: 0, version: 0 }
-  for (let tried = 0; tried < tries; tried += 1) {
-    if (tried > 1) await sleep(clock, firstPauseMs * tried)
-    const found = await session.read(paths.cluster)
-    if (found !== undefined) return readCluster(found)
-    await session.commit([
-      {
-        kind: 'create',
-        path: paths.cluster,
-        value: encodeValue({ format: layoutFormat, clusterId }),
-      },
-      {
-        kind: 'create',
-        path: paths.leader,
-        value: encodeValue({ coordinator: 'none', term: 'none' }),
-      },
-      {
-        kind: 'create',
-        path: paths.counters,
-        value: encodeValue({ leader: 1, write: 0, ...counters }),
-      },
-      { kind: 'create', path: paths.brokers, value: new Uint8Array(0) },
-      { kind: 'create', path: paths.topics, value: new Uint8Array(0) },
-    ])
-  }
-  throw new MqError('registry_unavailable', 'the registry did not take the new cluster')
-}
-
-function readCluster(node: RegistryNode): string {
-  const { format, clusterId } = decodeValue(clusterValue, paths.cluster, node)
-  if (format <= layoutFormat) return clusterId
-  throw new MqError(
-    'newer_format',
-    `the registry has layout ${format}, this version knows up to ${layoutFormat}`,
-    {
-      facts: { found: format, known: layoutFormat },
-    },
-  )
-}
 
 /** @returns the epoch: the version of `/leader` that is ours */
 async function becomeLeader({
@@ -234,7 +253,7 @@ async function becomeLeader({
   random,
   coordinator,
 }: LeadershipOptions): Promise<number> {
-  const value = { coordinator, term: hex(random.fill(new Uint8Array(16))) }
+  const value = { coordinator, term: randomName(random) }
   for (let tried = 0; tried < tries; tried += 1) {
     if (tried > 0) await sleep(clock, firstPauseMs * tried)
     const node = await session.read(paths.leader)
@@ -251,10 +270,6 @@ async function becomeLeader({
     'registry_unavailable',
     'the registry did not let this coordinator take the lead',
   )
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

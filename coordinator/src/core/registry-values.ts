@@ -19,6 +19,7 @@ import type { RegistryNode, RegistrySession } from './registry-port.ts'
  *    /counters        numbers that only grow, set by every write
  *    /brokers/<id>    a broker that has opened: its set, newest epoch and address
  *    /topics/<name>   a topic, under its name in small letters: so no two names differ only in case
+ * Groups have nodes of their own: see groups/group-values.ts.
  */
 export const paths = {
   cluster: '/cluster',
@@ -50,6 +51,7 @@ export const countersValue = object({
   epoch: whole(0, 0xffff_ffff),
   producerId: whole(0, 2 ** 48 - 1),
   version: whole(),
+  groupId: laterCounter(0xffff_ffff),
 })
 export type Counters = Omit<Checked<typeof countersValue>, 'leader' | 'write'>
 
@@ -69,6 +71,12 @@ export const topicValue = object({
   policy: topicPolicy,
   createdAt: whole(),
 })
+
+/** A counter that earlier versions did not have: absent in what they wrote, it has given nothing. */
+function laterCounter(most: number): Check<number> {
+  const check = whole(0, most)
+  return (value, path) => (value === undefined ? 0 : check(value, path))
+}
 
 export function encodeValue(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value))

@@ -5,7 +5,7 @@ import { asMqError, isMqError, type MqError } from '@popmq/protocol'
 import type { Counters } from './registry-values.ts'
 import { type TopicChange, Topics } from './topics.ts'
 
-const none: Counters = { topicId: 0, setId: 0, epoch: 0, producerId: 0, version: 0 }
+const none: Counters = { topicId: 0, setId: 0, epoch: 0, producerId: 0, version: 0, groupId: 0 }
 const sets = [
   { id: 1, load: 0 },
   { id: 2, load: 0 },

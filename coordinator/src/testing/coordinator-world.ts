@@ -60,15 +60,17 @@ export class CoordinatorWorld {
     return promise
   }
 
-  connect(client = 'test'): Promise<Caller> {
-    return this.during(
-      Caller.connect(this.transport, 'coordinator:7700', { clock: this.scheduler, client }),
-    )
+  connect(client = 'test', address = 'coordinator:7700'): Promise<Caller> {
+    return this.during(Caller.connect(this.transport, address, { clock: this.scheduler, client }))
   }
 
   /** One request over a connection of its own. */
-  async ask<Q extends object, R>(exchange: Exchange<Q, R>, request: Q): Promise<R> {
-    const caller = await this.connect()
+  async ask<Q extends object, R>(
+    exchange: Exchange<Q, R>,
+    request: Q,
+    address?: string,
+  ): Promise<R> {
+    const caller = await this.connect('test', address)
     try {
       return (await this.during(caller.call(exchange, request, { timeoutMs: 120_000 }))).reply
     } finally {
