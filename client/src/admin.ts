@@ -1,11 +1,13 @@
 import { Backoff, type Clock, type Random, sleep } from '@popmq/kit'
-import { asMqError, type Checksum, errorName, fetch, metadata, MqError } from '@popmq/protocol'
+import { asMqError, type Checksum, clusterStatus, errorName, fetch } from '@popmq/protocol'
+import { metadata, MqError } from '@popmq/protocol'
 import { offset, offsets, partitionNumber, purge, quoted, type ReplyOf } from '@popmq/protocol'
 import { topicCreate, topicDelete, type TopicInfo, topicSet } from '@popmq/protocol'
 import type { Caller } from '@popmq/transport'
 import { throwIfAborted } from './aborting.ts'
 import type { Admin, CallOptions, ClusterDescription, PartitionOffsets } from './api/admin.ts'
 import type { TopicConfig, TopicDescription } from './api/admin.ts'
+import type { GroupAdmin } from './api/group-admin.ts'
 import type { Message, TopicPartition } from './api/message.ts'
 import type { PartitionOffset } from './api/pull-consumer.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -14,6 +16,7 @@ import { concernsRoute } from './core/attempt-verdict.ts'
 import type { ReceivedMessage } from './core/received-message.ts'
 import { RecordReader } from './core/record-reader.ts'
 import { RouteTable } from './core/route-table.ts'
+import { RemoteGroupAdmin } from './group-admin.ts'
 import { checkRange } from './options.ts'
 
 export interface AdminDeps {
@@ -140,10 +143,11 @@ export class RemoteAdmin implements Admin {
   }
 
   async cluster({ signal }: CallOptions = {}): Promise<ClusterDescription> {
-    const answer = await this.#deps.coordinators.call(metadata, {}, repeatable(signal))
-    const partitions = answer.topics.reduce((sum, { sets }) => sum + sets.length, 0)
-    const brokers = answer.brokers.map(({ setId, ...broker }) => ({ ...broker, set: setId }))
-    return { clusterId: answer.clusterId, brokers, topics: answer.topics.length, partitions }
+    const status = await this.#deps.coordinators.call(clusterStatus, {}, repeatable(signal))
+    const brokers = status.brokers.map(({ setId, ...broker }) => {
+      return { ...broker, alive: broker.state === 'live', set: setId }
+    })
+    return { ...status, brokers }
   }
 
   async messageAt(place: PartitionOffset, { signal }: CallOptions = {}): Promise<Message> {
@@ -165,6 +169,10 @@ export class RemoteAdmin implements Admin {
       const what = `partition ${partition} of topic ${quoted(topic)} has no message at offset ${from}`
       throw new MqError('message_not_found', what)
     })
+  }
+
+  groups(): GroupAdmin {
+    return new RemoteGroupAdmin({ ...this.#deps, admin: this })
   }
 
   #purge(place: PartitionOffset, signal: AbortSignal | undefined): Promise<PartitionOffsets> {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { crc32 } from '@popmq/kit/checksum'
 import { type Closable, closeAll, systemClock, systemRandom } from '@popmq/kit'
 import { metadata, MqError } from '@popmq/protocol'
@@ -6,10 +7,13 @@ import { abortable } from './aborting.ts'
 import { RemoteAdmin } from './admin.ts'
 import type { Admin } from './api/admin.ts'
 import type { Client, ConnectOptions } from './api/client.ts'
+import type { GroupConsumer, GroupConsumerOptions } from './api/group-consumer.ts'
 import type { Producer, ProducerOptions } from './api/producer.ts'
 import type { PullConsumer, PullConsumerOptions } from './api/pull-consumer.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { Coordinators } from './coordinators.ts'
+import { groupConsumerConfig } from './group-consumer-config.ts'
+import { MemberConsumer } from './group-consumer.ts'
 import { withDefaults } from './options.ts'
 import { producerConfig } from './producer-config.ts'
 import { BatchingProducer } from './producer.ts'
@@ -106,13 +110,25 @@ class ConnectedClient implements Client {
     return producer
   }
 
-  pullConsumer(options: PullConsumerOptions): PullConsumer {
+  pullConsumer(options: GroupConsumerOptions): GroupConsumer
+  pullConsumer(options: PullConsumerOptions): PullConsumer
+  pullConsumer(options: GroupConsumerOptions | PullConsumerOptions): PullConsumer {
     this.#refuseClosed()
     const forget = (): void => void this.#consumers.delete(consumer)
-    const config = pullConsumerConfig(options)
-    const consumer = new PollingConsumer(config, this.#deps, forget)
+    const consumer = this.#consumer(options, forget)
     this.#consumers.add(consumer)
     return consumer
+  }
+
+  #consumer(options: GroupConsumerOptions | PullConsumerOptions, forget: () => void): PullConsumer {
+    if (!('group' in options)) {
+      return new PollingConsumer(pullConsumerConfig(options), this.#deps, forget)
+    }
+    // With a transport of its own a client shares its process with others, and a simulation is the same each time.
+    const isAlone = this.#deps.transport === undefined
+    const identity = isAlone ? `${hostname().slice(0, 64)}:${process.pid}` : this.#deps.client
+    const deps = { ...this.#deps, admin: this.#admin, identity }
+    return new MemberConsumer(groupConsumerConfig(options), deps, forget)
   }
 
   admin(): Admin {

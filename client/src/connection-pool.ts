@@ -71,8 +71,10 @@ export class ConnectionPool {
     return connection
   }
 
+  /** What took long to fail is left alone for as long: who waits for it could ask another meanwhile. */
   async #open(address: string, connection: Connection): Promise<Caller> {
     const { transport, clock, client } = this.#deps
+    const startedMs = clock.monotonic()
     try {
       const { signal } = this.#closing
       const caller = await Caller.connect(transport, address, { clock, client, signal })
@@ -84,7 +86,8 @@ export class ConnectionPool {
     } catch (error) {
       connection.caller = undefined
       connection.lastError = this.#whyNot(address, asMqError(error))
-      connection.retryAt = clock.monotonic() + connection.backoff.nextMs()
+      const nowMs = clock.monotonic()
+      connection.retryAt = nowMs + Math.max(connection.backoff.nextMs(), nowMs - startedMs)
       throw connection.lastError
     }
   }

@@ -1,5 +1,6 @@
 import { Backoff, type Clock, type Random, sleep } from '@popmq/kit'
 import { asMqError, type Exchange, isMqError, type MqError } from '@popmq/protocol'
+import { LeaderSearch } from '@popmq/transport'
 import { abortable, throwIfAborted } from './aborting.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 
@@ -21,15 +22,20 @@ export interface CoordinatorsDeps {
 
 const roundPause = { firstMs: 50, mostMs: 1_000 }
 
-/** The coordinators of a cluster. Asks the one that answered last, then the others in turn. */
+/**
+ * The coordinators of a cluster. Asks the one that answered last; when that does not lead any more, the one that it
+ * names, be it configured or not, then the others in turn.
+ */
 export class Coordinators {
   readonly #addresses: readonly string[]
   readonly #deps: CoordinatorsDeps
-  #current = 0
+  /** Where the next call begins. */
+  #first: string
 
   constructor(addresses: readonly string[], deps: CoordinatorsDeps) {
     this.#addresses = addresses
     this.#deps = deps
+    this.#first = addresses[0] ?? ''
   }
 
   /**
@@ -44,29 +50,41 @@ export class Coordinators {
     const { clock, random } = this.#deps
     const endsAt = clock.monotonic() + how.withinMs
     const backoff = new Backoff(random, roundPause)
-    for (let tries = 1; ; tries += 1) {
+    const search = new LeaderSearch(this.#addresses, this.#first)
+    for (;;) {
       throwIfAborted(how.signal)
+      const { current } = search
       try {
-        return await this.#ask(exchange, request, { ...how, withinMs: endsAt - clock.monotonic() })
+        const left = { ...how, withinMs: endsAt - clock.monotonic() }
+        const reply = await this.#ask(current, { exchange, request }, left)
+        this.#first = current
+        return reply
       } catch (thrown) {
         const error = asMqError(thrown)
         const isLater = isForLater(error)
-        const roundMs = tries % this.#addresses.length === 0 ? backoff.nextMs() : 0
-        const pauseMs = isLater ? Math.max(roundMs, error.retryAfterMs ?? 0) : roundMs
-        const isOver = clock.monotonic() + pauseMs >= endsAt
-        if (isOver || !(isLater || mayAskAnother(error, how.isRepeatable))) throw error
-        if (!isLater) this.#current = (this.#current + 1) % this.#addresses.length
-        await sleep(clock, pauseMs, how.signal)
+        if (!isLater && !mayAskAnother(error, how.isRepeatable)) throw error
+        const waits = isLater || this.#passOn(search, error)
+        const waitMs = waits ? Math.max(backoff.nextMs(), error.retryAfterMs ?? 0) : 0
+        if (clock.monotonic() + waitMs >= endsAt) throw error
+        if (waits) await sleep(clock, waitMs, how.signal)
       }
     }
   }
 
+  /** @returns whether all were asked: then wait */
+  #passOn(search: LeaderSearch, error: MqError): boolean {
+    const { current } = search
+    const isRoundOver = search.passOn(error)
+    // Calls to come need not begin with one that did not answer, which can take its whole time limit to find out.
+    if (this.#first === current) this.#first = search.current
+    return isRoundOver
+  }
+
   async #ask<Q extends object, R>(
-    exchange: Exchange<Q, R>,
-    request: Q,
+    address: string,
+    { exchange, request }: { exchange: Exchange<Q, R>; request: Q },
     { withinMs, signal }: CoordinatorCall,
   ): Promise<R> {
-    const address = this.#addresses[this.#current] ?? ''
     const caller = await abortable(this.#deps.pool.caller(address), signal)
     const timeoutMs = Math.max(1, Math.min(this.#deps.requestTimeoutMs, withinMs))
     const { reply } = await caller.call(exchange, request, {
@@ -79,7 +97,11 @@ export class Coordinators {
 
 /** Nothing was done, and the coordinator says when to ask again: a broker is on its way, another change is under way. */
 function isForLater(error: MqError): boolean {
-  return error.retriable === 'yes' && error.retryAfterMs !== undefined
+  return (
+    error.retriable === 'yes' &&
+    error.retryAfterMs !== undefined &&
+    !isMqError(error, 'not_coordinator')
+  )
 }
 
 function mayAskAnother(error: MqError, isRepeatable: boolean): boolean {

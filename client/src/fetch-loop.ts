@@ -2,7 +2,8 @@ import type { Clock, Timer } from '@popmq/kit'
 import { asMqError, fetch, offsets } from '@popmq/protocol'
 import type { ConnectionPool } from './connection-pool.ts'
 import type { ReadAhead } from './core/read-ahead.ts'
-import { fetchedPartitions, locatedPartitions, type ReaderRequest } from './core/reader-request.ts'
+import { fetchedPartitions, isVoid, locatedPartitions } from './core/reader-request.ts'
+import type { ReaderRequest } from './core/reader-request.ts'
 import type { TagFilter } from './core/record-reader.ts'
 import type { RouteCache } from './route-cache.ts'
 
@@ -27,8 +28,10 @@ export interface FetchLoopOptions {
 export class FetchLoop {
   readonly #options: FetchLoopOptions
   readonly #deps: FetchLoopDeps
-  readonly #stopping = new AbortController()
+  /** Requests under way. */
+  readonly #asked = new Map<ReaderRequest, AbortController>()
   #isScheduled = false
+  #isStopped = false
   #timer: Timer | undefined
   /** Somebody waits for messages. */
   isAwaited = false
@@ -40,7 +43,7 @@ export class FetchLoop {
 
   /** Makes the requests that are due, once all that is being changed now has been changed. */
   schedule(): void {
-    if (this.#isScheduled || this.#stopping.signal.aborted) return
+    if (this.#isScheduled || this.#isStopped) return
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
@@ -49,14 +52,16 @@ export class FetchLoop {
   }
 
   stop(): void {
-    this.#stopping.abort()
+    this.#isStopped = true
     this.#timer?.cancel()
+    for (const giveUp of this.#asked.values()) giveUp.abort()
   }
 
   #pump(): void {
-    if (this.#stopping.signal.aborted) return
+    if (this.#isStopped) return
     const { clock, readAhead, routes } = this.#deps
     const now = clock.monotonic()
+    this.#cancelVoid()
     for (const request of readAhead.requests(now, this.isAwaited)) void this.#ask(request)
     if (readAhead.takeRouteWish()) routes.wish()
     this.#timer?.cancel()
@@ -65,35 +70,42 @@ export class FetchLoop {
     this.#timer = clock.after(Math.max(1, wakesAt - now), () => this.schedule())
   }
 
+  /** Gives up requests whose every answer would be void: they would only keep others from being made. */
+  #cancelVoid(): void {
+    for (const [request, giveUp] of this.#asked) if (isVoid(request)) giveUp.abort()
+  }
+
   async #ask(request: ReaderRequest): Promise<void> {
     const { clock, readAhead, progressed } = this.#deps
+    const giveUp = new AbortController()
+    this.#asked.set(request, giveUp)
     try {
-      if (request.kind === 'fetch') await this.#fetch(request)
-      else await this.#locate(request)
+      if (request.kind === 'fetch') await this.#fetch(request, giveUp.signal)
+      else await this.#locate(request, giveUp.signal)
     } catch (error) {
       readAhead.failed(request, asMqError(error), clock.monotonic())
+    } finally {
+      this.#asked.delete(request)
     }
-    if (this.#stopping.signal.aborted) return
+    if (this.#isStopped) return
     progressed()
     this.schedule()
   }
 
-  async #fetch(request: ReaderRequest): Promise<void> {
+  async #fetch(request: ReaderRequest, signal: AbortSignal): Promise<void> {
     const { pool, clock, readAhead, requestTimeoutMs } = this.#deps
     const { maxBytes, waitMs, filter } = this.#options
     const caller = await pool.caller(request.address)
     const fields = { partitions: fetchedPartitions(request, filter), waitMs, maxBytes }
     const timeoutMs = waitMs + requestTimeoutMs
-    const { signal } = this.#stopping
     const { reply, bytes } = await caller.call(fetch, fields, { timeoutMs, signal })
     readAhead.fetched(request, { results: reply.results, bytes }, clock.monotonic())
   }
 
-  async #locate(request: ReaderRequest): Promise<void> {
+  async #locate(request: ReaderRequest, signal: AbortSignal): Promise<void> {
     const { pool, clock, readAhead, requestTimeoutMs } = this.#deps
     const caller = await pool.caller(request.address)
     const fields = { partitions: locatedPartitions(request) }
-    const { signal } = this.#stopping
     const { reply } = await caller.call(offsets, fields, { timeoutMs: requestTimeoutMs, signal })
     readAhead.located(request, reply.results, clock.monotonic())
   }

@@ -8,6 +8,28 @@ export type {
   TopicDescription,
 } from './api/admin.ts'
 export type { Client, ConnectOptions } from './api/client.ts'
+export type {
+  GroupAdmin,
+  GroupConfig,
+  GroupDescription,
+  GroupMember,
+  GroupMove,
+  GroupOverview,
+  GroupPolicyDescription,
+  GroupRebalance,
+  GroupTopic,
+  HeldTopicPartition,
+  PartitionLag,
+  PartitionProgress,
+  ProgressMove,
+  ResetOptions,
+} from './api/group-admin.ts'
+export type {
+  GroupBatch,
+  GroupConsumer,
+  GroupConsumerOptions,
+  MemberState,
+} from './api/group-consumer.ts'
 export type { Message, TopicPartition } from './api/message.ts'
 export type { OutgoingMessage, Receipt, SendResult } from './api/outgoing-message.ts'
 export type {

@@ -12,9 +12,8 @@ export interface PullConsumerConfig extends Required<
   readonly onJump: PullConsumerOptions['onJump'] | undefined
 }
 
-const defaults: PullConsumerConfig = {
-  topics: undefined,
-  partitions: undefined,
+/** Those that every consumer has. */
+export const readDefaults: Omit<PullConsumerConfig, 'topics' | 'partitions'> = {
   from: 'earliest',
   onOutOfRange: 'fail',
   onJump: undefined,
@@ -24,35 +23,54 @@ const defaults: PullConsumerConfig = {
   prefetchBytes: 16_777_216,
 }
 
-const ranges = {
+const defaults: PullConsumerConfig = { ...readDefaults, topics: undefined, partitions: undefined }
+
+export const readRanges = {
   maxBytes: [1, 67_108_864],
   waitMs: [0, limits.waitMs],
   prefetchBytes: [0, 1_073_741_824],
 } as const
 
 const mostTags = 64
+const ofGroups = [
+  ...['broadcast', 'member', 'commit', 'autoCommitMs', 'drainMs'],
+  ...['onAssign', 'onRevoke', 'onLost'],
+]
 
 /** @throws MqError `invalid_request`, `invalid_name` */
 export function pullConsumerConfig(options: PullConsumerOptions): PullConsumerConfig {
-  const config = withDefaults<PullConsumerConfig>('pullConsumer', options, { defaults, ranges })
-  const { topics, partitions, tags, from } = config
+  const misplaced = ofGroups.find((name) => name in options)
+  if (misplaced !== undefined) throw invalid(`pullConsumer option ${misplaced} goes with a group`)
+  const config = withDefaults<PullConsumerConfig>('pullConsumer', options, {
+    defaults,
+    ranges: readRanges,
+  })
+  const { topics, partitions } = config
   if ((topics === undefined) === (partitions === undefined)) {
     throw invalid('pullConsumer takes either topics or partitions')
   }
-  for (const topic of topics ?? partitions?.map((each) => each.topic) ?? []) checkTopic(topic)
   for (const { partition } of partitions ?? []) {
     checkRange('a partition', partition, [0, limits.partitionsPerTopic - 1])
   }
-  checkWord('pullConsumer option onOutOfRange', config.onOutOfRange, ['earliest', 'latest', 'fail'])
+  checkRead(config, topics ?? partitions?.map((each) => each.topic) ?? [])
+  return config
+}
+
+/** Checks what consumers of all kinds are told. @throws MqError `invalid_request`, `invalid_name` */
+export function checkRead(
+  { tags, from, onOutOfRange }: Omit<PullConsumerConfig, 'topics' | 'partitions'>,
+  topics: readonly string[],
+): void {
+  for (const topic of topics) checkTopic(topic)
+  checkWord('pullConsumer option onOutOfRange', onOutOfRange, ['earliest', 'latest', 'fail'])
   if (tags !== undefined && (tags.length < 1 || tags.length > mostTags)) {
     throw invalid(`pullConsumer option tags takes 1 to ${mostTags} tags`)
   }
   for (const start of Array.isArray(from) ? from.map(offsetOf) : [from]) checkReadFrom(start)
-  return config
 }
 
 /** Where the start of one partition lies. */
-export function startOf({ from }: PullConsumerConfig, at: TopicPartition): ReadFrom {
+export function startOf({ from }: Pick<PullConsumerConfig, 'from'>, at: TopicPartition): ReadFrom {
   if (!isOffsetList(from)) return from
   const named = from.find((each) => each.topic === at.topic && each.partition === at.partition)
   return named?.offset ?? 'earliest'

@@ -203,3 +203,18 @@ void test('a refusal that may pass is waited for, another one is told', async ()
   const error = await failure(client.pullConsumer({ topics: ['orders'] }).receive())
   assert.equal(error.name, 'damaged_log')
 })
+
+void test('held requests whose answers are void do not keep others from being made', async () => {
+  const world = await makeWorld()
+  const { cluster, client, until, clock } = world
+  cluster.addTopic('orders')
+  const consumer = client.pullConsumer({ topics: ['orders'], waitMs: 30_000 })
+  await until(consumer.receive({ waitMs: 10 }))
+  for (let seeks = 0; seeks < 12; seeks += 1) {
+    await until(consumer.seek({ topic: 'orders', partition: 0 }, 0))
+    await clock.run(10)
+  }
+  assert.equal(cluster.count('fetch'), 13)
+  await fill(world, ['1'])
+  assert.deepEqual(valuesOf(await until(consumer.receive({ waitMs: 1_000 }))), ['1'])
+})

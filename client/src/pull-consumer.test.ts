@@ -193,7 +193,7 @@ void test('options that contradict are refused by name', async () => {
   wrong({ topics: ['a'], from: new Date(Number.NaN) })
   wrong({ topics: ['a'], from: [{ topic: 'a', partition: 0 }] })
   wrong({ topics: ['a'], tags: [] })
-  wrong({ topics: ['a'], group: 'g' })
+  wrong({ group: 'g' })
   wrong({ topics: ['a'], onOutOfRange: 'jump' })
   wrong({ topics: ['a'], waitMs: 60_001 })
   assert.throws(() => client.pullConsumer({ topics: ['no such name'] }), { name: 'invalid_name' })

@@ -1,56 +1,28 @@
-import { Backoff, type Random } from '@popmq/kit'
-import { asMqError, type Checksum, MqError, quoted, type TopicInfo } from '@popmq/protocol'
-import { abortable, aborted } from './aborting.ts'
+import { asMqError, MqError, quoted, type TopicInfo } from '@popmq/protocol'
 import type { Message, TopicPartition } from './api/message.ts'
 import type { MessageBatch, PartitionPosition, PullConsumer } from './api/pull-consumer.ts'
 import type { ReadFrom, ReceiveOptions } from './api/pull-consumer.ts'
-import { PartitionReader } from './core/partition-reader.ts'
-import { ReadAhead, type TakenMessages } from './core/read-ahead.ts'
-import { tagFilter } from './core/record-reader.ts'
-import { FetchLoop, type FetchLoopDeps } from './fetch-loop.ts'
-import { checkRange } from './options.ts'
-import { checkReadFrom, type PullConsumerConfig, startOf } from './pull-consumer-config.ts'
+import type { TakenMessages } from './core/read-ahead.ts'
+import { type PullConsumerConfig, startOf } from './pull-consumer-config.ts'
+import { Reading, type ReadingDeps } from './reading.ts'
 
-export interface PullConsumerDeps extends Omit<FetchLoopDeps, 'readAhead' | 'progressed'> {
-  readonly random: Random
-  readonly crc32: Checksum
-}
-
-const retryPause = { firstMs: 50, mostMs: 2_000 }
-const receiveDefaults = { max: 1_000 }
-
-/** What a user holds: takes from the read-ahead, and waits where there is nothing to take. */
+/** What a user holds who keeps offsets: reads all partitions of its topics, or those named. */
 export class PollingConsumer implements PullConsumer {
   readonly #config: PullConsumerConfig
-  readonly #deps: PullConsumerDeps
+  readonly #deps: ReadingDeps
   readonly #onClosed: () => void
-  readonly #readAhead: ReadAhead
-  readonly #loop: FetchLoop
+  readonly #reading: Reading
   readonly #unlisten: () => void
-  readonly #closing = new AbortController()
   /** Why a topic or partition is not read at all. */
   readonly #missing: MqError[] = []
   readonly #joined: Promise<unknown>
-  readonly #waiting = new Set<() => void>()
 
-  constructor(config: PullConsumerConfig, deps: PullConsumerDeps, onClosed: () => void) {
+  constructor(config: PullConsumerConfig, deps: ReadingDeps, onClosed: () => void) {
     this.#config = config
     this.#deps = deps
     this.#onClosed = onClosed
-    const filter = config.tags === undefined ? undefined : tagFilter(config.tags)
-    this.#readAhead = new ReadAhead(config, {
-      crc32: deps.crc32,
-      filter,
-      routes: deps.routes.table,
-      jumped: (jump) => {
-        // In a turn of its own: what it throws is the user's.
-        queueMicrotask(() => config.onJump?.(jump))
-      },
-    })
-    this.#loop = new FetchLoop(
-      { ...config, filter },
-      { ...deps, readAhead: this.#readAhead, progressed: () => this.#progressed() },
-    )
+    // Readers without a grant are not fenced.
+    this.#reading = new Reading(config, deps, () => undefined)
     this.#unlisten = deps.routes.listen({
       routesChanged: () => this.#routesChanged(),
       topicGone: (name) => this.#topicGone(name),
@@ -68,20 +40,8 @@ export class PollingConsumer implements PullConsumer {
   }
 
   async receive(options: ReceiveOptions = {}): Promise<Message[]> {
-    const { max, waitMs, signal } = { ...receiveDefaults, waitMs: this.#config.waitMs, ...options }
-    checkRange('max', max, [1, 100_000])
-    checkRange('waitMs', waitMs, [0, 86_400_000])
-    const { clock } = this.#deps
-    const endsAt = clock.monotonic() + waitMs
-    for (;;) {
-      if (this.#closing.signal.aborted) throw closed()
-      if (signal?.aborted === true) throw aborted(signal)
-      const taken = this.#take(max)
-      if (taken.length > 0) return taken.flatMap(({ messages }) => messages)
-      const leftMs = endsAt - clock.monotonic()
-      if (leftMs <= 0) return []
-      await this.#progress(leftMs, signal)
-    }
+    const taken = await this.#reading.receive(options, (most) => this.#take(most))
+    return taken.flatMap(({ messages }) => messages)
   }
 
   async seek(
@@ -89,45 +49,30 @@ export class PollingConsumer implements PullConsumer {
     to: ReadFrom,
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<number> {
-    checkReadFrom(to)
-    await this.#orClosed(this.#joined, signal)
-    const reader = this.#reader(at)
-    reader.seek(to)
-    this.#readAhead.seeked(reader)
-    this.#loop.schedule()
-    const located = new Promise<number>((resolve, reject) => {
-      reader.whenLocated((told) => (typeof told === 'number' ? resolve(told) : reject(told)))
-    })
-    return this.#orClosed(located, signal)
+    await this.#reading.orClosed(this.#joined, signal)
+    return this.#reading.seek(at, to, signal)
   }
 
   pause(partitions?: readonly TopicPartition[]): void {
-    for (const reader of this.#named(partitions)) reader.isPaused = true
+    this.#reading.pause(partitions)
   }
 
   resume(partitions?: readonly TopicPartition[]): void {
-    for (const reader of this.#named(partitions)) reader.isPaused = false
-    this.#progressed()
-    this.#loop.schedule()
+    this.#reading.resume(partitions)
   }
 
   position(topic: string, partition: number): number | undefined {
-    return this.#readAhead.find(topic, partition)?.position
+    return this.#reading.readAhead.find(topic, partition)?.position
   }
 
   positions(): PartitionPosition[] {
-    const all = [...this.#readAhead.readers].map(({ topic, partition, position, bounds }) => {
-      return { topic, partition, position, low: bounds?.low, high: bounds?.high }
-    })
-    return all.sort((a, b) => compare(a.topic, b.topic) || a.partition - b.partition)
+    return this.#reading.positions()
   }
 
   close(): Promise<void> {
-    if (this.#closing.signal.aborted) return Promise.resolve()
-    this.#closing.abort()
+    if (this.#reading.isStopped) return Promise.resolve()
     this.#unlisten()
-    this.#loop.stop()
-    this.#progressed()
+    this.#reading.stop()
     this.#onClosed()
     return Promise.resolve()
   }
@@ -137,58 +82,32 @@ export class PollingConsumer implements PullConsumer {
   }
 
   async *#batches(signal: AbortSignal | undefined): AsyncGenerator<MessageBatch, undefined> {
-    while (!this.#closing.signal.aborted && signal?.aborted !== true) {
+    while (!this.#reading.isStopped && signal?.aborted !== true) {
       const taken = this.#take(Number.POSITIVE_INFINITY)
       if (taken.length > 0) yield toBatch(taken)
-      else await this.#progress(undefined, signal)
+      else await this.#reading.progress(undefined, signal)
     }
     return undefined
   }
 
   /** @returns what there is, without waiting @throws MqError why a partition cannot be read */
   #take(most: number): TakenMessages[] {
-    const error = this.#missing[0] ?? this.#readAhead.error
+    const error = this.#missing[0]
     if (error !== undefined) throw error
-    let taken: TakenMessages[] = []
-    while (taken.length === 0 && this.#readAhead.hasSome) taken = this.#readAhead.take(most)
-    const cannotRead = taken.length === 0 ? this.#readAhead.error : undefined
-    if (cannotRead !== undefined) throw cannotRead
-    this.#loop.isAwaited = taken.length === 0
-    this.#loop.schedule()
-    return taken
-  }
-
-  /** Resolves when something changed, after `timeoutMs`, or when `signal` is aborted. */
-  #progress(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        timer?.cancel()
-        signal?.removeEventListener('abort', wake)
-        this.#waiting.delete(wake)
-        resolve()
-      }
-      const timer =
-        timeoutMs === undefined ? undefined : this.#deps.clock.after(Math.max(1, timeoutMs), wake)
-      signal?.addEventListener('abort', wake, { once: true })
-      this.#waiting.add(wake)
-    })
-  }
-
-  #progressed(): void {
-    for (const wake of [...this.#waiting]) wake()
+    return this.#reading.take(most)
   }
 
   async #join(name: string): Promise<void> {
     try {
-      const topic = await this.#deps.routes.find(name, this.#closing.signal)
+      const topic = await this.#deps.routes.find(name, this.#reading.signal)
       if (topic === undefined)
         throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
       for (const partition of this.#wanted(topic)) this.#addReader(topic, partition, false)
     } catch (error) {
       this.#missing.push(asMqError(error))
     }
-    this.#loop.schedule()
-    this.#progressed()
+    this.#reading.schedule()
+    this.#reading.progressed()
   }
 
   /** The partitions of a topic that are to be read. @throws MqError `partition_not_found` */
@@ -204,63 +123,39 @@ export class PollingConsumer implements PullConsumer {
     throw new MqError('partition_not_found', what)
   }
 
-  #addReader({ name, id }: TopicInfo, partition: number, isLate: boolean): void {
-    if (this.#readAhead.find(name, partition) !== undefined) return
-    const backoff = new Backoff(this.#deps.random, retryPause)
-    const start = isLate ? 'earliest' : startOf(this.#config, { topic: name, partition })
-    const place = { topic: name, topicId: id, partition, backoff }
-    this.#readAhead.add(new PartitionReader(place, start))
+  #addReader(topic: TopicInfo, partition: number, isLate: boolean): void {
+    if (this.#reading.readAhead.find(topic.name, partition) !== undefined) return
+    const start = isLate ? 'earliest' : startOf(this.#config, { topic: topic.name, partition })
+    this.#reading.add({ topic, partition }, start)
   }
 
   #routesChanged(): void {
     for (const name of this.#config.topics ?? []) {
       const topic = this.#deps.routes.table.topic(name)
-      const isJoined = this.#readAhead.find(name, 0)?.topicId === topic?.id
+      const isJoined = this.#reading.readAhead.find(name, 0)?.topicId === topic?.id
       if (topic === undefined || !isJoined) continue
       for (const partition of topic.sets.keys()) this.#addReader(topic, partition, true)
     }
-    this.#loop.schedule()
+    this.#reading.schedule()
   }
 
   #topicGone(name: string): void {
     const what = `topic ${quoted(name)} was deleted while it was read`
-    this.#readAhead.topicGone(name, new MqError('topic_not_found', what))
-    this.#progressed()
-  }
-
-  #named(partitions: readonly TopicPartition[] | undefined): PartitionReader[] {
-    if (partitions === undefined) return [...this.#readAhead.readers]
-    return partitions.map((at) => this.#reader(at))
-  }
-
-  /** @throws MqError `invalid_request` */
-  #reader({ topic, partition }: TopicPartition): PartitionReader {
-    const reader = this.#readAhead.find(topic, partition)
-    if (reader !== undefined) return reader
-    const what = `partition ${partition} of topic ${quoted(topic)} is not read by this consumer`
-    throw new MqError('invalid_request', what)
-  }
-
-  async #orClosed<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    try {
-      return await abortable(abortable(promise, this.#closing.signal), signal)
-    } catch (error) {
-      throw this.#closing.signal.aborted ? closed() : error
-    }
+    this.#reading.readAhead.topicGone(name, new MqError('topic_not_found', what))
+    this.#reading.progressed()
   }
 }
 
-function toBatch(taken: readonly TakenMessages[]): MessageBatch {
+/** All messages are listed only for who asks for them: who goes by partition need not pay for a second list. */
+export function toBatch(taken: readonly TakenMessages[]): MessageBatch {
   const partitions = taken.map(({ reader: { topic, partition }, messages, next }) => {
     return { topic, partition, messages, next }
   })
-  return { messages: partitions.flatMap(({ messages }) => messages), partitions }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
-}
-
-function closed(): MqError {
-  return new MqError('closed', 'the consumer is closed')
+  let all: readonly Message[] | undefined
+  return {
+    partitions,
+    get messages() {
+      return (all ??= partitions.flatMap(({ messages }) => messages))
+    },
+  }
 }

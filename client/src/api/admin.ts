@@ -1,3 +1,4 @@
+import type { GroupAdmin } from './group-admin.ts'
 import type { Message } from './message.ts'
 import type { PartitionOffset } from './pull-consumer.ts'
 
@@ -48,15 +49,26 @@ export interface PartitionOffsets {
 
 export interface ClusterDescription {
   readonly clusterId: string
+  /** Where the coordinator that leads is: host:port. */
+  readonly leader: string
+  /** Grows with each change of leader. */
+  readonly leaderEpoch: number
+  /** Those with a session, by id. */
+  readonly coordinators: readonly { readonly id: number; readonly address: string }[]
+  /** All that ever started, by id. */
   readonly brokers: readonly {
     readonly id: number
     readonly epoch: number
     readonly address: string
+    /** `live`: in touch with the coordinator; `recovering`: not heard yet since another leads; `detached`, `ended`. */
+    readonly state: 'live' | 'detached' | 'recovering' | 'ended'
+    /** Whether it is `live`. */
     readonly alive: boolean
     readonly set: number
   }[]
   readonly topics: number
   readonly partitions: number
+  readonly groups: number
 }
 
 /**
@@ -101,11 +113,13 @@ export interface Admin {
    * @throws MqError `topic_not_found`
    */
   offsets(name: string, options?: { readonly at?: Date } & CallOptions): Promise<PartitionOffsets[]>
-  /** The brokers and how much there is. */
+  /** Who leads, the coordinators and brokers, and how much there is. */
   cluster(options?: CallOptions): Promise<ClusterDescription>
   /**
    * The message at an offset.
    * @throws MqError `topic_not_found`, `partition_not_found`, `offset_out_of_range`, `message_not_found`
    */
   messageAt(place: PartitionOffset, options?: CallOptions): Promise<Message>
+  /** Consumer groups: members, progress, lag, policy. */
+  groups(): GroupAdmin
 }

@@ -1,6 +1,7 @@
 import type { Clock, Random } from '@popmq/kit'
 import type { Transport } from '@popmq/transport'
 import type { Admin } from './admin.ts'
+import type { GroupConsumer, GroupConsumerOptions } from './group-consumer.ts'
 import type { Producer, ProducerOptions } from './producer.ts'
 import type { PullConsumer, PullConsumerOptions } from './pull-consumer.ts'
 
@@ -26,9 +27,16 @@ export interface Client extends AsyncDisposable {
   readonly clusterId: string
   /** @throws MqError `invalid_request` for an option out of its range, `closed` */
   producer(options?: ProducerOptions): Producer
-  /** @throws MqError `invalid_request` for an option out of its range, `closed` */
+  /**
+   * With `group` a member of it, which is given partitions and commits progress; else a reader whose offsets you keep.
+   * @throws MqError `invalid_request` for an option out of its range, `invalid_name`, `closed`
+   */
+  pullConsumer(options: GroupConsumerOptions): GroupConsumer
   pullConsumer(options: PullConsumerOptions): PullConsumer
   admin(): Admin
-  /** Closes consumers, then producers (each sends what it has, within 10 s), then connections. May be called twice. */
+  /**
+   * Closes consumers (members of groups finish what they have in hand, within their `drainMs`), then producers (each sends
+   * what it has, within 10 s), then connections. May be called twice.
+   */
   close(): Promise<void>
 }

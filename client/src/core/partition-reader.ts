@@ -1,5 +1,5 @@
 import { assert, type Backoff } from '@popmq/kit'
-import type { MqError, TopicId } from '@popmq/protocol'
+import { type FetchedPartition, MqError, quoted, type TopicId } from '@popmq/protocol'
 import type { Jump, ReadFrom } from '../api/pull-consumer.ts'
 import type { RecordReader } from './record-reader.ts'
 
@@ -8,7 +8,11 @@ export interface PartitionReaderDeps {
   readonly topicId: TopicId
   readonly partition: number
   readonly backoff: Backoff
+  /** By what right it is read, when it is read for a group. */
+  readonly grant?: ReaderGrant | undefined
 }
+
+export type ReaderGrant = NonNullable<FetchedPartition['grant']>
 
 /** The bounds of a partition, as a broker named them. */
 export interface Bounds {
@@ -28,6 +32,7 @@ export class PartitionReader {
   readonly topic: string
   readonly topicId: TopicId
   readonly partition: number
+  readonly grant: ReaderGrant | undefined
   readonly #backoff: Backoff
   readonly ahead: RecordReader[] = []
   #generation = 0
@@ -42,12 +47,15 @@ export class PartitionReader {
   #awaiting: ((located: number | MqError) => void)[] = []
   /** The user wants nothing of it for now. */
   isPaused = false
+  /** Nothing of it may be fetched or delivered: its grant may not hold, or its group is paused. */
+  isWithheld = false
 
-  constructor({ topic, topicId, partition, backoff }: PartitionReaderDeps, start: ReadFrom) {
-    this.topic = topic
-    this.topicId = topicId
-    this.partition = partition
-    this.#backoff = backoff
+  constructor(deps: PartitionReaderDeps, start: ReadFrom) {
+    this.topic = deps.topic
+    this.topicId = deps.topicId
+    this.partition = deps.partition
+    this.grant = deps.grant
+    this.#backoff = deps.backoff
     this.seek(start)
   }
 
@@ -85,9 +93,15 @@ export class PartitionReader {
     return this.#pausedUntil
   }
 
+  /** Nothing of it is to be delivered for now. */
+  get isSilent(): boolean {
+    return this.isPaused || this.isWithheld
+  }
+
   /** Whether a request may be made for it. */
   isFree(now: number): boolean {
-    if (this.#state === 'failed' || this.#isUnderWay || this.#pausedUntil > now) return false
+    if (this.isWithheld || this.#state === 'failed' || this.#isUnderWay || this.#pausedUntil > now)
+      return false
     return !this.isPaused || this.ahead.length === 0
   }
 
@@ -107,6 +121,13 @@ export class PartitionReader {
     this.#start = to
     this.#state = 'locating'
     if (typeof to === 'number') this.#readAt(to)
+  }
+
+  /** It is not read any more: what was fetched is dropped, answers under way are void. */
+  drop(error: MqError): void {
+    this.#generation += 1
+    this.ahead.length = 0
+    this.failed(error)
   }
 
   /** Calls `told` with the offset that will be read next, now or when it is known, or with why it is not. */
@@ -195,4 +216,10 @@ export class PartitionReader {
     this.#awaiting = []
     for (const told of awaiting) told(located)
   }
+}
+
+/** Why nothing can be asked of a partition. */
+export function notRead({ topic, partition }: { topic: string; partition: number }): MqError {
+  const what = `partition ${partition} of topic ${quoted(topic)} is not read by this consumer`
+  return new MqError('invalid_request', what)
 }

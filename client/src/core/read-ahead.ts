@@ -1,9 +1,10 @@
-import { errorName, type FetchResult, MqError, type offsets, partitionKey } from '@popmq/protocol'
-import type { PartitionKey, ReplyOf } from '@popmq/protocol'
+import { errorName, type FetchResult, MqError } from '@popmq/protocol'
+import type { PartitionKey } from '@popmq/protocol'
 import type { Jump } from '../api/pull-consumer.ts'
 import { concernsRoute } from './attempt-verdict.ts'
-import type { PartitionReader } from './partition-reader.ts'
-import { type AskedReader, readerKey, type ReaderRequest } from './reader-request.ts'
+import { notRead, type PartitionReader } from './partition-reader.ts'
+import { type AskedReader, currentReader, type LocateResult } from './reader-request.ts'
+import { readerKey, type ReaderRequest } from './reader-request.ts'
 import type { ReceivedMessage } from './received-message.ts'
 import { RecordReader, type RecordReaderDeps } from './record-reader.ts'
 import type { RouteTable } from './route-table.ts'
@@ -17,6 +18,8 @@ export interface ReadAheadOptions {
 export interface ReadAheadDeps extends RecordReaderDeps {
   readonly routes: RouteTable
   readonly jumped: (jump: Jump) => void
+  /** A broker has seen a later grant of the partition than the one it is read by. */
+  readonly fenced: (reader: PartitionReader) => void
 }
 
 /** What was taken of one partition. */
@@ -31,8 +34,6 @@ export interface FetchedReply {
   readonly results: readonly FetchResult[]
   readonly bytes: Uint8Array
 }
-
-type LocateResult = ReplyOf<typeof offsets>['results'][number]
 
 /** Held requests to one broker: a further one is made when partitions become free while others are held. */
 const requestsPerBroker = 8
@@ -67,6 +68,16 @@ export class ReadAhead {
     this.#byTopic.set(reader.topic, partitions.set(reader.partition, reader))
   }
 
+  /** Stops reading a partition; what was fetched ahead is dropped. */
+  remove(reader: PartitionReader): void {
+    const { topic, partition } = reader
+    if (this.find(topic, partition) !== reader) return
+    this.#readers.delete(readerKey(reader))
+    this.#byTopic.get(topic)?.delete(partition)
+    this.#filled.delete(reader)
+    reader.drop(notRead(reader))
+  }
+
   /** @returns undefined for a partition that is not read */
   find(topic: string, partition: number): PartitionReader | undefined {
     return this.#byTopic.get(topic)?.get(partition)
@@ -86,8 +97,8 @@ export class ReadAhead {
 
   /** The error of a partition that has nothing left to take and is not paused: reading cannot go on as if nothing were. */
   get error(): MqError | undefined {
-    for (const { state, isPaused, error, ahead } of this.#readers.values()) {
-      if (state === 'failed' && !isPaused && ahead.length === 0) return error
+    for (const { state, isSilent, error, ahead } of this.#readers.values()) {
+      if (state === 'failed' && !isSilent && ahead.length === 0) return error
     }
     return undefined
   }
@@ -125,7 +136,7 @@ export class ReadAhead {
     for (const result of reply.results) {
       const bytes = reply.bytes.subarray(at, at + result.bytes)
       at += result.bytes
-      const reader = current(request, result)
+      const reader = currentReader(request, result)
       if (reader === undefined) continue
       told.add(reader)
       if (result.error === undefined) this.#fill(reader, result, bytes)
@@ -140,7 +151,7 @@ export class ReadAhead {
   located(request: ReaderRequest, results: readonly LocateResult[], now: number): void {
     this.#count(request.address, -1)
     for (const result of results) {
-      const reader = current(request, result)
+      const reader = currentReader(request, result)
       if (reader === undefined) continue
       if (result.error === undefined) reader.located(result, result.offset)
       else this.#refused(reader, result, now)
@@ -178,7 +189,7 @@ export class ReadAhead {
     for (const reader of [...this.#filled]) {
       if (left <= 0 || bytes >= this.#options.maxBytes) break
       const [records] = reader.ahead
-      if (reader.isPaused || records === undefined) continue
+      if (reader.isSilent || records === undefined) continue
       const messages: ReceivedMessage[] = []
       const error = records.read(messages, left)
       bytes += records.bytes
@@ -196,20 +207,20 @@ export class ReadAhead {
 
   /** Whether `take` would look at something. */
   get hasSome(): boolean {
-    for (const reader of this.#filled) if (!reader.isPaused) return true
+    for (const reader of this.#filled) if (!reader.isSilent) return true
     return false
   }
 
   #mayFetch(isAwaited: boolean): boolean {
     let bytes = 0
-    for (const { isPaused, ahead } of this.#filled) {
-      if (!isPaused) for (const records of ahead) bytes += records.bytes
+    for (const { isSilent, ahead } of this.#filled) {
+      if (!isSilent) for (const records of ahead) bytes += records.bytes
     }
     return bytes < this.#options.prefetchBytes || (bytes === 0 && isAwaited)
   }
 
-  #wakeFor({ pausedUntil, state }: PartitionReader, now: number): void {
-    if (state === 'failed' || pausedUntil <= now) return
+  #wakeFor({ pausedUntil, state, isWithheld }: PartitionReader, now: number): void {
+    if (state === 'failed' || isWithheld || pausedUntil <= now) return
     this.#wakesAt = Math.min(this.#wakesAt ?? pausedUntil, pausedUntil)
   }
 
@@ -230,7 +241,8 @@ export class ReadAhead {
     const place = { topic, topicId, partition, from, next: Math.max(from, result.next) }
     const records =
       bytes.length === 0 ? undefined : new RecordReader({ ...place, bytes }, this.#deps)
-    reader.fetched(bounds(result), result.next, records)
+    const { low, high } = result
+    reader.fetched({ low, high }, result.next, records)
     if (records === undefined) return
     this.#filled.add(reader)
     const key = readerKey(reader)
@@ -243,6 +255,12 @@ export class ReadAhead {
     const { low, high } = result
     const { topic, partition, fetchAt } = reader
     const { onOutOfRange } = this.#options
+    if (name === 'grant_fenced') {
+      // Fetched again at once when the next assignment says that the grant holds.
+      reader.notFetched()
+      this.#deps.fenced(reader)
+      return
+    }
     if (name === 'offset_out_of_range' && onOutOfRange !== 'fail') {
       this.#deps.jumped(reader.jump(onOutOfRange === 'earliest' ? low : high, { low, high }))
       return
@@ -266,17 +284,4 @@ export class ReadAhead {
       if (isUnanswered && reader.pausedUntil <= now) reader.failedForNow(now)
     }
   }
-}
-
-/** The reader that a result is for. @returns undefined when it was not asked for, or seeked elsewhere meanwhile */
-function current(
-  { asked }: ReaderRequest,
-  result: FetchResult | LocateResult,
-): PartitionReader | undefined {
-  const entry = asked.get(partitionKey(result.topicId, result.partition))
-  return entry?.reader.generation === entry?.generation ? entry?.reader : undefined
-}
-
-function bounds({ low, high }: { low: number; high: number }): { low: number; high: number } {
-  return { low, high }
 }

@@ -1,5 +1,5 @@
-import { offset, type FetchedPartition, partitionKey, type PartitionKey } from '@popmq/protocol'
-import { partitionNumber } from '@popmq/protocol'
+import { type FetchedPartition, type FetchResult, offset, type offsets } from '@popmq/protocol'
+import { partitionKey, type PartitionKey, partitionNumber, type ReplyOf } from '@popmq/protocol'
 import type { PartitionReader } from './partition-reader.ts'
 import type { TagFilter } from './record-reader.ts'
 
@@ -8,6 +8,8 @@ export interface AskedReader {
   readonly reader: PartitionReader
   readonly generation: number
 }
+
+export type LocateResult = ReplyOf<typeof offsets>['results'][number]
 
 /** One request to one broker: where starts lie (`locate`), or the next records of many partitions (`fetch`). */
 export interface ReaderRequest {
@@ -31,6 +33,7 @@ export function fetchedPartitions(
     partition: partitionNumber(reader.partition),
     offset: offset(reader.fetchAt),
     ...hashes,
+    ...(reader.grant === undefined ? {} : { grant: reader.grant }),
   }))
 }
 
@@ -41,4 +44,18 @@ export function locatedPartitions({ asked }: ReaderRequest) {
     partition: partitionNumber(reader.partition),
     ...(reader.start instanceof Date ? { at: reader.start.getTime() } : {}),
   }))
+}
+
+/** The reader that a result is for. @returns undefined when it was not asked for, or seeked elsewhere meanwhile */
+export function currentReader(
+  { asked }: ReaderRequest,
+  result: FetchResult | LocateResult,
+): PartitionReader | undefined {
+  const entry = asked.get(partitionKey(result.topicId, result.partition))
+  return entry?.reader.generation === entry?.generation ? entry?.reader : undefined
+}
+
+/** Whether no answer of it could still be of use. */
+export function isVoid({ asked }: ReaderRequest): boolean {
+  return [...asked.values()].every(({ reader, generation }) => reader.generation !== generation)
 }

@@ -21,6 +21,8 @@ export interface FakeBrokerDeps {
   readonly clock: Clock
   readonly log: (topicId: number, partition: number) => FakeLog
   readonly refusal: (topicId: number, partition: number) => Refusal | undefined
+  /** The newest grant seen, by group and partition. */
+  readonly grants: Map<string, number>
   /** Held requests of all brokers: woken by each append. */
   readonly waiting: Set<() => void>
 }
@@ -90,7 +92,7 @@ export class FakeBroker {
       const { topicId: topic, partition, offset: from } = asked
       const log = this.#deps.log(topic, partition)
       const place = { topicId: topic, partition, ...bounds(log), next: from, bytes: 0 }
-      const refusal = this.#deps.refusal(topic, partition)
+      const refusal = this.#deps.refusal(topic, partition) ?? this.#fence(asked)
       if (refusal !== undefined) results.push({ ...place, ...refusal })
       else if (from < log.low || from > log.high) {
         const what = `offset ${from} is not from ${log.low} to ${log.high}`
@@ -103,6 +105,15 @@ export class FakeBroker {
       }
     }
     return { reply: { results }, slices }
+  }
+
+  #fence({ grant, topicId, partition }: FetchedPartition): Refusal | undefined {
+    if (grant === undefined) return undefined
+    const key = `${grant.groupId}/${topicId}/${partition}`
+    const newest = this.#deps.grants.get(key) ?? 0
+    this.#deps.grants.set(key, Math.max(newest, grant.epoch))
+    if (grant.epoch >= newest) return undefined
+    return { error: errorNumber('grant_fenced'), what: `grant ${newest} was seen` }
   }
 
   offsets({ partitions }: RequestOf<typeof offsets>) {

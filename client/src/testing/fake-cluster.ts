@@ -1,5 +1,6 @@
 import type { Clock } from '@popmq/kit'
 import {
+  clusterStatus,
   epoch,
   errorNumber,
   fetch,
@@ -20,6 +21,7 @@ import { topicSet } from '@popmq/protocol'
 import { type Channel, respond, route, type Routes, routes } from '@popmq/transport'
 import type { Transport } from '@popmq/transport'
 import { FakeBroker, type Refusal } from './fake-broker.ts'
+import { FakeGroups } from './fake-groups.ts'
 import { FakeLog } from './fake-log.ts'
 
 /** What to do with a request instead of carrying it out and answering it. */
@@ -56,6 +58,7 @@ const policy: TopicPolicy = {
 export class FakeCluster {
   readonly coordinator = 'coordinator:1'
   readonly topics = new Map<string, TopicInfo>()
+  readonly groups: FakeGroups
   readonly asked: Asked[] = []
   /** Decides what becomes of each request. */
   fault: (asked: Asked) => Fault | undefined = () => undefined
@@ -65,6 +68,7 @@ export class FakeCluster {
   readonly #leaders = new Map<number, number>()
   readonly #channels = new Map<string, Set<Channel>>()
   readonly #waiting = new Set<() => void>()
+  readonly #grants = new Map<string, number>()
   #nextTopicId = 1
   #nextProducerId = 1
   #epoch = 1
@@ -72,6 +76,7 @@ export class FakeCluster {
   private constructor(clock: Clock, transport: Transport) {
     this.#clock = clock
     this.#transport = transport
+    this.groups = new FakeGroups(clock, this.topics)
   }
 
   static async start(clock: Clock, transport: Transport, brokers = 1): Promise<FakeCluster> {
@@ -124,6 +129,14 @@ export class FakeCluster {
     for (const channel of this.#channels.get(brokerAddress(broker)) ?? []) channel.close()
   }
 
+  /** As if a broker had seen a later grant of a partition, and answers held requests. */
+  fence(group: string, { topic, partition }: { topic: string; partition: number }): void {
+    const { id } = this.groups.group(group)
+    const key = `${id}/${this.#topic(topic).id}/${partition}`
+    this.#grants.set(key, (this.#grants.get(key) ?? 0) + 1)
+    for (const wake of [...this.#waiting]) wake()
+  }
+
   count(name: string): number {
     return this.asked.filter((asked) => asked.name === name).length
   }
@@ -163,9 +176,14 @@ export class FakeCluster {
       }
     if (address === this.coordinator) {
       return routes(
+        ...this.groups.routes(faulty),
         route(
           metadata,
           faulty('metadata', (request) => ({ reply: this.#metadata(request) })),
+        ),
+        route(
+          clusterStatus,
+          faulty('cluster_status', () => ({ reply: this.#status() })),
         ),
         route(
           producerOpen,
@@ -224,6 +242,7 @@ export class FakeCluster {
       clock: this.#clock,
       log: (topic, partition) => this.#log(topic, partition),
       refusal: (topic, partition) => this.#refusal(topic, partition, id),
+      grants: this.#grants,
       waiting: this.#waiting,
     })
   }
@@ -244,6 +263,22 @@ export class FakeCluster {
       brokers: [...this.#leaders.keys()].map((id) => {
         return { id, epoch: epoch(1), address: brokerAddress(id), alive: true, setId: id }
       }),
+    }
+  }
+
+  #status() {
+    const { clusterId, brokers, topics } = this.#metadata({})
+    return {
+      clusterId,
+      leader: this.coordinator,
+      leaderEpoch: 1,
+      coordinators: [{ id: 1, address: this.coordinator }],
+      brokers: brokers.map(({ alive, ...broker }) => {
+        return { ...broker, state: alive ? ('live' as const) : ('ended' as const) }
+      }),
+      topics: topics.length,
+      partitions: topics.reduce((sum, { sets }) => sum + sets.length, 0),
+      groups: 0,
     }
   }
 
