@@ -6,6 +6,7 @@ import { addConsumeCommand } from './commands/consume.ts'
 import { addCoordinatorCommand } from './commands/coordinator.ts'
 import { addDevCommand } from './commands/dev.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
+import { addGroupCommands } from './commands/group.ts'
 import { addMessageCommands } from './commands/message.ts'
 import { addProduceCommand } from './commands/produce.ts'
 import { addTopicCommands } from './commands/topic.ts'
@@ -32,6 +33,7 @@ export function commandTree(version: string, act: (flags: () => CommonFlags) => 
   addTopicCommands(program, action)
   addProduceCommand(program, action)
   addConsumeCommand(program, action)
+  addGroupCommands(program, action)
   addMessageCommands(program, action)
   addClusterCommands(program, action)
   addBenchCommand(program, action)

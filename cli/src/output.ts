@@ -27,6 +27,11 @@ export class Output {
     await this.#sink.write(lines)
   }
 
+  /** Resolves when all that was printed is with its reader's side. @returns false when the reader went away */
+  flush(): Promise<boolean> {
+    return this.#sink.flush()
+  }
+
   /** One object per row with `--json`, else a table under `head`, or the sentence `empty`. */
   async rows<T extends object>(
     rows: readonly T[],

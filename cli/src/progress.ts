@@ -7,13 +7,13 @@ const barWidth = 24
 
 /** One line on a terminal that shows how far long work has come; elsewhere nothing. */
 export class Progress {
-  readonly #sink: TextSink
+  readonly #sink: Pick<TextSink, 'isTerminal' | 'write'>
   readonly #clock: Clock
   readonly #startedMs: number
   #drawnMs = Number.NEGATIVE_INFINITY
   #shown = false
 
-  constructor(sink: TextSink, clock: Clock) {
+  constructor(sink: Pick<TextSink, 'isTerminal' | 'write'>, clock: Clock) {
     this.#sink = sink
     this.#clock = clock
     this.#startedMs = clock.monotonic()

@@ -28,6 +28,26 @@ void test('a write waits until the reader has taken what was written, however ma
   assert.equal(settled, 3)
 })
 
+void test('a flush waits for all that was written, and tells when some of it was not taken', async () => {
+  const { stream, taken } = slowStream()
+  const sink = streamSink(stream, () => undefined)
+  void sink.write('never')
+  let isFlushed: boolean | undefined
+  const flushed = sink.flush().then((all) => (isFlushed = all))
+  await new Promise(setImmediate)
+  assert.equal(isFlushed, undefined)
+  while (stream.writableLength > 0 || isFlushed === undefined) {
+    taken.shift()?.()
+    await new Promise(setImmediate)
+  }
+  assert.equal(await flushed, true)
+  void sink.write('more')
+  const broken = sink.flush()
+  stream.destroy(Object.assign(new Error('broken pipe'), { code: 'EPIPE' }))
+  assert.equal(await broken, false)
+  assert.equal(await sink.flush(), false)
+})
+
 void test('a reader that goes away is told once, and later text is dropped', async () => {
   const { stream } = slowStream()
   const told: unknown[] = []

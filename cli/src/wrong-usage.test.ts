@@ -47,12 +47,6 @@ void test('what is to come is told apart from what is mistyped', async () => {
   const expected: [string, RegExp][] = [
     ['produce t 1 --delay 5s', /unknown option --delay: delayed messages are not available yet/],
     ['produce t 1 --at=-1h', /unknown option --at: delayed messages are not available yet/],
-    ['consume t --group g', /unknown option --group: consumer groups are not available yet/],
-    ['consume t --commit auto', /--commit: consumer groups are not available yet/],
-    [
-      'dev --zookeeper h:2181',
-      /unknown option --zookeeper: a registry in ZooKeeper is not available yet/,
-    ],
     ['pop t --group g', /unknown command pop: it is not available yet/],
   ]
   for (const [line, what] of expected) {

@@ -8,26 +8,11 @@ const laterFlags: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     '--delay': 'delayed messages are not available yet',
     '--at': 'delayed messages are not available yet',
   },
-  consume: {
-    '--group': 'consumer groups are not available yet',
-    '--member': 'consumer groups are not available yet',
-    '--broadcast': 'consumer groups are not available yet',
-  },
   dev: { '--zookeeper': 'a registry in ZooKeeper is not available yet' },
   coordinator: { '--zookeeper': 'a registry in ZooKeeper is not available yet' },
 }
 
-const laterCommands = [
-  'gateway',
-  'pop',
-  'work',
-  'group',
-  'retry',
-  'inflight',
-  'parked',
-  'delay',
-  'dlq',
-]
+const laterCommands = ['gateway', 'pop', 'work', 'retry', 'inflight', 'parked', 'delay', 'dlq']
 
 /** The line for stderr that says what is wrong with the words given to `command`, and what may have been meant. */
 export function wrongUsageLine(error: CommanderError, command: Command): string {

@@ -62,6 +62,15 @@ export const layers = {
     'coordinator/src/handlers',
     'coordinator/src/net',
   ],
+  // Members and brokers for its tests, and real ZooKeeper servers for those of e2e.
+  'coordinator/src/testing': [
+    'kit',
+    'protocol',
+    'transport',
+    'coordinator/src/core',
+    'coordinator/src/registry',
+    'coordinator',
+  ],
 
   // What users see: types alone, so that a core may speak in their words.
   'client/src/api': ['kit', 'protocol', 'transport (types)'],
@@ -93,7 +102,12 @@ export const layers = {
 }
 
 /** Any test may import these, beside what its layer may. */
-const testLayers = ['kit/src/testing', 'kit/src/checksum', 'client/src/testing']
+const testLayers = [
+  'kit/src/testing',
+  'kit/src/checksum',
+  'coordinator/src/testing',
+  'client/src/testing',
+]
 const testCode = /\.test\.\w+$|\/testing\//
 
 const builtins = new Set(builtinModules)

@@ -82,6 +82,13 @@ void test('being stopped is a good end', async () => {
   assert.equal(client.asked.at(-1)?.what, 'pullConsumer.close')
 })
 
+void test('being stopped before it has connected is a good end too', async () => {
+  const stop = new Stop(() => undefined)
+  stop.bySignal()
+  const { exitCode, stderr } = await transcript('consume orders --group g', { stop })
+  assert.deepEqual([exitCode, stderr], [0, ''])
+})
+
 void test('a reader of stdout that went away is a good end', async () => {
   const stop = new Stop(() => undefined)
   const client = new FakeClient({ messages: [fakeMessage()] })

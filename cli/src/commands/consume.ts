@@ -1,22 +1,27 @@
 import type { Command } from 'commander'
 import { nearest } from '@popmq/kit'
 import { limits, MqError } from '@popmq/protocol'
-import type { Message, PullConsumer } from '@popmq/client'
+import type { Client, PullConsumer } from '@popmq/client'
 import { durationBetween } from '../duration.ts'
 import type { Invocation } from '../invocation.ts'
-import { messageLine, messageText } from '../message-line.ts'
 import { parseFrom } from '../moment.ts'
-import { type Act, asOption, asUsage, collect } from '../usage.ts'
+import { type Act, asOption, asUsage, collect, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { consumeAsMember } from './consume-member.ts'
+import { mostPerReceive, printBatch } from './print-batch.ts'
 
 export function addConsumeCommand(program: Command, act: Act): void {
   program
     .command('consume')
-    .description('print the messages of a topic; nothing is committed')
+    .description('print the messages of a topic, alone or as a member of a group')
     .argument('<topic>')
     .option(
+      '--group <group>',
+      'share the partitions with the other members; commit what is printed',
+    )
+    .option(
       '--from <position>',
-      'earliest, latest, an offset, or a time (2026-03-01T12:00:00Z, -1h)',
+      'earliest, latest, an offset, or a time (2026-03-01T12:00:00Z, -1h); in a group where it begins',
       'earliest',
     )
     .option(
@@ -24,7 +29,13 @@ export function addConsumeCommand(program: Command, act: Act): void {
       'only this partition',
       asOption(wholeNumber(0, limits.partitionsPerTopic - 1)),
     )
-    .option('--commit <mode>', 'none: the only mode without a group', asOption(parseCommit), 'none')
+    .option(
+      '--commit <mode>',
+      'auto: commit what was written to stdout, with a group; none: commit nothing',
+      asOption(parseCommit),
+    )
+    .option('--member <id>', 'a name in the group that stays over restarts')
+    .option('--broadcast', 'read all partitions, as every member of the group does')
     .option('--filter <tag>', 'only messages with this tag; may be given again', collect)
     .option('--max <n>', 'end after this many messages', asOption(wholeNumber(1)))
     .option(
@@ -35,34 +46,50 @@ export function addConsumeCommand(program: Command, act: Act): void {
     .action(act(consume))
 }
 
-interface ConsumeFlags {
+export interface ConsumeFlags {
+  readonly group?: string
   readonly from: string
   readonly partition?: number
+  readonly commit?: 'auto' | 'none'
+  readonly member?: string
+  readonly broadcast?: boolean
   readonly filter?: readonly string[]
   readonly max?: number
   readonly untilIdle?: number
 }
 
-const mostPerReceive = 1_000
 const waitMs = 20_000
-/** What is joined into one write; a message is never split. */
-const writeChars = 262_144
 
 async function consume(invocation: Invocation, topic: string, flags: ConsumeFlags): Promise<void> {
-  const { partition, filter } = flags
+  checkTogether(flags)
   const from = asUsage(() => parseFrom(flags.from, invocation.clock.now()))
-  const client = await invocation.connect()
+  const { group } = flags
+  try {
+    const client = await invocation.connect()
+    if (group === undefined) await consumeAlone(invocation, client, { ...flags, topic, from })
+    else await consumeAsMember(invocation, client, { ...flags, group, topic, from })
+  } catch (error) {
+    // Being stopped is how reading without an end ends.
+    if (!(invocation.signal.aborted && error instanceof MqError && error.name === 'aborted'))
+      throw error
+  }
+}
+
+/** What is to be read, from where. */
+export type Source = Omit<ConsumeFlags, 'from' | 'group'> & {
+  readonly topic: string
+  readonly from: ReturnType<typeof parseFrom>
+}
+
+async function consumeAlone(invocation: Invocation, client: Client, source: Source): Promise<void> {
+  const { topic, partition, filter, from } = source
   const consumer = client.pullConsumer({
     ...(partition === undefined ? { topics: [topic] } : { partitions: [{ topic, partition }] }),
     ...(filter === undefined ? {} : { tags: filter }),
     from,
   })
   try {
-    await printMessages(invocation, consumer, flags)
-  } catch (error) {
-    // Being stopped is how reading without an end ends.
-    if (!(invocation.signal.aborted && error instanceof MqError && error.name === 'aborted'))
-      throw error
+    await printMessages(invocation, consumer, source)
   } finally {
     await consumer.close()
   }
@@ -72,7 +99,7 @@ async function consume(invocation: Invocation, topic: string, flags: ConsumeFlag
 async function printMessages(
   invocation: Invocation,
   consumer: PullConsumer,
-  { max, untilIdle }: ConsumeFlags,
+  { max, untilIdle }: Source,
 ): Promise<void> {
   const { signal } = invocation
   let left = max ?? Number.POSITIVE_INFINITY
@@ -85,25 +112,25 @@ async function printMessages(
   }
 }
 
-async function printBatch(
-  { output, signal }: Invocation,
-  messages: readonly Message[],
-): Promise<void> {
-  let lines = ''
-  for (const message of messages) {
-    if (signal.aborted && lines === '') return
-    lines += `${output.json ? JSON.stringify(messageLine(message)) : messageText(message)}\n`
-    if (lines.length < writeChars) continue
-    await output.raw(lines)
-    lines = ''
+function checkTogether({ group, commit, member, broadcast, partition }: ConsumeFlags): void {
+  if (group !== undefined) {
+    if (partition !== undefined)
+      throw wrongUsage('--partition does not go with --group: members are given partitions')
+    return
   }
-  await output.raw(lines)
+  const misplaced = [
+    commit === 'auto' ? '--commit auto' : undefined,
+    member === undefined ? undefined : '--member',
+    broadcast === true ? '--broadcast' : undefined,
+  ].find((flag) => flag !== undefined)
+  if (misplaced !== undefined) throw wrongUsage(`${misplaced} goes with --group`)
 }
 
-function parseCommit(text: string): 'none' {
-  if (text === 'none') return text
-  if (text === 'auto')
-    throw new MqError('invalid_request', 'consumer groups are not available yet: write none')
+function parseCommit(text: string): 'auto' | 'none' {
+  if (text === 'none' || text === 'auto') return text
   const near = nearest(text, ['none', 'auto'])
-  throw new MqError('invalid_request', near === undefined ? 'write none' : `did you mean ${near}?`)
+  throw new MqError(
+    'invalid_request',
+    near === undefined ? 'write auto or none' : `did you mean ${near}?`,
+  )
 }

@@ -1,10 +1,11 @@
 import type {
   Admin,
   Client,
+  GroupAdmin,
+  GroupConsumer,
   Message,
   OutgoingMessage,
   Producer,
-  PullConsumer,
   SendResult,
 } from '@popmq/client'
 import { assert } from '@popmq/kit'
@@ -20,6 +21,9 @@ export interface Asked {
 
 export interface FakeClientOptions {
   readonly admin?: Partial<Admin>
+  readonly groups?: Partial<GroupAdmin>
+  /** What becomes of a commit. @defaultValue it is taken */
+  readonly onCommit?: () => Promise<void>
   /** What becomes of a sent message. @defaultValue it is acknowledged */
   readonly onSend?: (message: OutgoingMessage) => MqError | undefined | Promise<undefined>
   /** What consumers read, then nothing more comes. */
@@ -51,14 +55,23 @@ export class FakeClient {
   }
 
   #admin(): Admin {
-    const told = Object.entries(this.#options.admin ?? {}).map(([name, act]) => [
+    const { admin = {}, groups } = this.#options
+    const told = this.#told(admin)
+    if (groups === undefined) return complete<Admin>('admin', told)
+    const ofGroups = complete<GroupAdmin>('admin of groups', this.#told(groups))
+    return complete<Admin>('admin', { ...told, groups: () => ofGroups })
+  }
+
+  /** The same, remembering what is asked. */
+  #told<T extends object>(acts: T): T {
+    const told = Object.entries(acts).map(([name, act]) => [
       name,
       (...given: never[]) => {
         this.#remember(name, given)
         return (act as (...given: never[]) => unknown)(...given)
       },
     ])
-    return complete<Admin>('admin', Object.fromEntries(told) as Partial<Admin>)
+    return Object.fromEntries(told) as T
   }
 
   #producer(options: unknown): Producer {
@@ -81,10 +94,15 @@ export class FakeClient {
     return { receipt: { ...place, acks: 'disk', duplicate: false } }
   }
 
-  #consumer(options: unknown): PullConsumer {
+  #consumer(options: unknown): GroupConsumer {
     this.#remember('pullConsumer', [options])
     const left = [...(this.#options.messages ?? [])]
-    return complete<PullConsumer>('consumer', {
+    return complete<GroupConsumer>('consumer', {
+      state: 'member',
+      commit: async (offsets) => {
+        this.#remember('commit', offsets === undefined ? [] : [...offsets])
+        await this.#options.onCommit?.()
+      },
       receive: async ({ max, signal }: Received = {}) => {
         if (signal?.aborted === true) throw new MqError('aborted', 'stopped')
         return left.splice(0, max)
@@ -96,7 +114,8 @@ export class FakeClient {
   /** Signals are left out: they say nothing of the request. */
   #remember(what: string, given: readonly unknown[]): void {
     const plain = given.map((value) => {
-      if (typeof value !== 'object' || value === null) return value
+      const isPlain = typeof value === 'object' && value !== null && !(value instanceof Date)
+      if (!isPlain) return value
       return Object.fromEntries(Object.entries(value).filter(([key]) => key !== 'signal'))
     })
     this.asked.push({ what, given: plain })

@@ -46,6 +46,7 @@ export async function transcript(
       written[name] += text
       if (name === 'stdout') options.onOutput?.(text)
     },
+    flush: async () => options.stop?.reason !== 'output',
   })
   const { files = {}, client } = options
   const surroundings: Surroundings = {
@@ -61,7 +62,8 @@ export async function transcript(
       return { chunks: oneChunk(text), totalBytes: text.length }
     },
     ask: async () => options.answer,
-    connect: async (servers) => {
+    connect: async (servers, { signal }) => {
+      if (signal?.aborted === true) throw new MqError('aborted', 'the caller stopped waiting')
       if (client === undefined) throw new MqError('unreachable', `nothing answers at ${servers}`)
       return client.asClient()
     },

@@ -1,0 +1,27 @@
+import type { Message } from '@popmq/client'
+import type { Invocation } from '../invocation.ts'
+import { messageLine, messageText } from '../message-line.ts'
+
+/** Messages that are asked for at once. */
+export const mostPerReceive = 1_000
+/** What is joined into one write; a message is never split. */
+const writeChars = 262_144
+
+/** Prints messages until the command is asked to stop. @returns how many were printed */
+export async function printBatch(
+  { output, signal }: Invocation,
+  messages: readonly Message[],
+): Promise<number> {
+  let lines = ''
+  let printed = 0
+  for (const message of messages) {
+    if (signal.aborted && lines === '') return printed
+    lines += `${output.json ? JSON.stringify(messageLine(message)) : messageText(message)}\n`
+    printed += 1
+    if (lines.length < writeChars) continue
+    await output.raw(lines)
+    lines = ''
+  }
+  await output.raw(lines)
+  return printed
+}
