@@ -1,3 +1,8 @@
+export {
+  type CommitBenchReport,
+  type CommitBenchRequest,
+  runCommitBench,
+} from './commit/run-commit-bench.ts'
 export type { Machine } from './machine.ts'
 export type { Run } from './measure.ts'
 export type { HotFunction } from './profile.ts'

@@ -9,6 +9,8 @@ export interface ServerOptions {
   readonly popmq: string
   readonly data: string
   readonly nodeFlags: readonly string[]
+  /** Further flags for `popmq dev`. @defaultValue none */
+  readonly flags?: readonly string[]
 }
 
 const readyMs = 30_000
@@ -28,7 +30,12 @@ export class ServerProcess {
   }
 
   /** @throws MqError `unreachable` when it does not come up */
-  static async start({ popmq, data, nodeFlags }: ServerOptions): Promise<ServerProcess> {
+  static async start({
+    popmq,
+    data,
+    nodeFlags,
+    flags: more = [],
+  }: ServerOptions): Promise<ServerProcess> {
     const portBase = await freePortBase()
     const flags = [
       '--data',
@@ -38,6 +45,7 @@ export class ServerProcess {
       '--json',
       '--log-level',
       'error',
+      ...more,
     ]
     const child = spawn(process.execPath, [...nodeFlags, popmq, 'dev', ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
-import type { BenchReport, BenchRequest, Profiled, Run, Workload } from '@popmq/bench'
+import type { BenchReport, BenchRequest, Profiled, Run } from '@popmq/bench'
 import { nearest } from '@popmq/kit'
 import { type AckLevel, limits, MqError } from '@popmq/protocol'
 import { parseAcks } from '../ack-level.ts'
@@ -9,8 +9,9 @@ import { parseSize } from '../size.ts'
 import { formatTable } from '../table.ts'
 import { type Act, asOption, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { benchCommit } from './bench-commit.ts'
 
-const workloads = ['produce', 'end-to-end', 'many-topics'] as const satisfies Workload[]
+const workloads = ['produce', 'end-to-end', 'many-topics', 'commit'] as const
 
 export function addBenchCommand(program: Command, act: Act): void {
   program
@@ -42,6 +43,21 @@ export function addBenchCommand(program: Command, act: Act): void {
         .choices(['batch', 'message'])
         .default('batch'),
     )
+    .option('--groups <n>', 'commit: groups (default 1000)', asOption(wholeNumber(1, 10_000)))
+    .option(
+      '--partitions <n>',
+      'commit: partitions of the topic (default 64)',
+      asOption(wholeNumber(1, limits.partitionsPerTopic)),
+    )
+    .option(
+      '--rounds <n>',
+      'commit: commits of each group, one after the other (default 20)',
+      asOption(wholeNumber(1, 1_000_000)),
+    )
+    .option(
+      '--zookeeper <host:port,…>',
+      'commit: the ZooKeeper that keeps progress (default: the embedded registry)',
+    )
     .option(
       '--data <folder>',
       'where data is kept while it runs (default: the folder for temporary files)',
@@ -64,11 +80,23 @@ interface BenchFlags {
   readonly turns: 'batch' | 'message'
   readonly data?: string
   readonly profile?: string | true
+  readonly groups?: number
+  readonly partitions?: number
+  readonly rounds?: number
+  readonly zookeeper?: string
 }
 
 const popmqProgram = new URL('../../bin/popmq.js', import.meta.url)
 
-async function bench(invocation: Invocation, workload: Workload, flags: BenchFlags): Promise<void> {
+async function bench(
+  invocation: Invocation,
+  workload: (typeof workloads)[number],
+  flags: BenchFlags,
+): Promise<void> {
+  if (workload === 'commit') return benchCommit(invocation, fileURLToPath(popmqProgram), flags)
+  for (const flag of ['groups', 'partitions', 'rounds', 'zookeeper'] as const) {
+    if (flags[flag] !== undefined) throw wrongUsage(`--${flag} is for the workload commit`)
+  }
   const { output, signal } = invocation
   const { leastSizeBytes, runBench } = await import('@popmq/bench')
   if (flags.size < leastSizeBytes)
@@ -141,7 +169,7 @@ function profileText({ process, file, hottest }: Profiled): string {
   return `\n${process}: ${file}\n${formatTable(['self', 'ms', 'function', 'where'], rows).trimEnd()}`
 }
 
-function parseWorkload(text: string): Workload {
+function parseWorkload(text: string): (typeof workloads)[number] {
   const workload = workloads.find((name) => name === text)
   if (workload !== undefined) return workload
   const near = nearest(text, workloads)
