@@ -1,4 +1,5 @@
 /** The committing process: members of many groups, each with all partitions of one topic. */
+import { setTimeout } from 'node:timers/promises'
 import { type Client, connect, type GroupConsumer } from '@popmq/client'
 import { present } from '@popmq/kit'
 import { takePart } from '../participant.ts'
@@ -13,7 +14,9 @@ interface JoinGiven {
   readonly messages: number
 }
 
-let client: Client | undefined
+/** A connection carries at most 1,024 requests at once, and each member holds one. */
+const membersPerClient = 100
+const clients: Client[] = []
 let joined: JoinGiven | undefined
 let members: GroupConsumer[] = []
 
@@ -21,14 +24,15 @@ takePart({
   /** Answers when each member holds all partitions and knows where they end. */
   join: async (given: JoinGiven) => {
     joined = given
-    client = await connect(given.servers, { client: 'popmq-bench-committer' })
+    for (let group = 0; group < given.groups; group += membersPerClient)
+      clients.push(await connect(given.servers, { client: 'popmq-bench-committer' }))
     members = Array.from({ length: given.groups }, (_, number) =>
-      present(client, 'it was connected').pullConsumer({
+      present(clients[Math.floor(number / membersPerClient)], 'it was connected').pullConsumer({
         group: `bench-commit-${number}`,
         topics: [given.topic],
         commit: 'manual',
-        // No message has it: nothing is read, only progress is measured.
-        tags: ['none'],
+        // What the first request brings tells where partitions end; nothing more is fetched, and nothing read.
+        prefetchBytes: 1,
       }),
     )
     await Promise.all(members.map((member) => untilKnown(member, given)))
@@ -53,7 +57,7 @@ takePart({
     return { seconds, tookMs: tookMs.sort((a, b) => a - b) }
   },
   close: async () => {
-    await client?.close()
+    await Promise.all(clients.map((client) => client.close()))
     return {}
   },
 })
@@ -66,5 +70,5 @@ async function untilKnown(
     const ends = member.positions().map(({ high }) => high)
     return ends.length === partitions && ends.every((high) => high === messages)
   }
-  while (!isKnown()) await member.receive({ waitMs: 50 })
+  while (!isKnown()) await setTimeout(20)
 }
