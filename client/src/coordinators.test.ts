@@ -199,3 +199,11 @@ void test('a leader that is busy is asked again when it says, not another', asyn
   assert.equal(await world.call(world.coordinators('a:1', 'b:1')), 'a:1')
   assert.ok(world.asked.length <= 5)
 })
+
+void test('a request that may be held has that time on top of its limit', async () => {
+  const world = new World()
+  for (const address of ['a:1', 'b:1']) await world.start(address, 'leads')
+  world.silent.add('a:1')
+  assert.equal(await world.call(world.coordinators('a:1', 'b:1'), { holdMs: 15_000 }), 'b:1')
+  assert.ok(world.clock.monotonic() >= 25_000)
+})

@@ -7,6 +7,8 @@ import type { ConnectionPool } from './connection-pool.ts'
 export interface CoordinatorCall {
   /** How long it is tried, in ms. */
   readonly withinMs: number
+  /** How long a coordinator may hold one try, in ms; the time limit of a request comes on top. @defaultValue 0 */
+  readonly holdMs?: number
   /** Whether carrying it out twice does no harm: then it is tried again although it may have been carried out. */
   readonly isRepeatable: boolean
   readonly signal?: AbortSignal
@@ -83,10 +85,10 @@ export class Coordinators {
   async #ask<Q extends object, R>(
     address: string,
     { exchange, request }: { exchange: Exchange<Q, R>; request: Q },
-    { withinMs, signal }: CoordinatorCall,
+    { withinMs, holdMs = 0, signal }: CoordinatorCall,
   ): Promise<R> {
     const caller = await abortable(this.#deps.pool.caller(address), signal)
-    const timeoutMs = Math.max(1, Math.min(this.#deps.requestTimeoutMs, withinMs))
+    const timeoutMs = Math.max(1, Math.min(holdMs + this.#deps.requestTimeoutMs, withinMs))
     const { reply } = await caller.call(exchange, request, {
       timeoutMs,
       ...(signal === undefined ? {} : { signal }),

@@ -15,7 +15,7 @@ import { GroupProgress } from './group-progress.ts'
 import { GroupSession } from './group-session.ts'
 import { startTopic } from './group-start.ts'
 import { checkRange } from './options.ts'
-import { toBatch } from './pull-consumer.ts'
+import { toBatch, withCommit } from './message-batch.ts'
 import { byPlace, closed, Reading, type ReadingDeps } from './reading.ts'
 import { sessionOver } from './session-over.ts'
 
@@ -193,14 +193,7 @@ export class MemberConsumer implements GroupConsumer {
     const held = taken.map(({ reader, next }) => ({ held: this.#assignment.heldBy(reader), next }))
     const { session } = this.#membership
     assert(session !== undefined, 'what is delivered is held by a member')
-    const batch = toBatch(taken)
-    return {
-      partitions: batch.partitions,
-      get messages() {
-        return batch.messages
-      },
-      commit: () => this.#progress.commitBatch(held, session),
-    }
+    return withCommit(toBatch(taken), () => this.#progress.commitBatch(held, session))
   }
 
   /** @returns what there is, without waiting @throws MqError why nothing can be read */

@@ -166,7 +166,7 @@ export class GroupSession {
       const sentAt = clock.monotonic()
       const request = { groupId, memberId, version: membership.version, waitMs }
       try {
-        const how = { withinMs, isRepeatable: true, signal }
+        const how = { withinMs, holdMs: waitMs, isRepeatable: true, signal }
         const reply = await coordinators.call(groupSession, request, how)
         if (membership.session !== session) return
         this.#owner.changed(membership.answered(reply, sentAt, clock.monotonic()))

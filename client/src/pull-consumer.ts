@@ -3,6 +3,7 @@ import type { Message, TopicPartition } from './api/message.ts'
 import type { MessageBatch, PartitionPosition, PullConsumer } from './api/pull-consumer.ts'
 import type { ReadFrom, ReceiveOptions } from './api/pull-consumer.ts'
 import type { TakenMessages } from './core/read-ahead.ts'
+import { toBatch } from './message-batch.ts'
 import { type PullConsumerConfig, startOf } from './pull-consumer-config.ts'
 import { Reading, type ReadingDeps } from './reading.ts'
 
@@ -143,19 +144,5 @@ export class PollingConsumer implements PullConsumer {
     const what = `topic ${quoted(name)} was deleted while it was read`
     this.#reading.readAhead.topicGone(name, new MqError('topic_not_found', what))
     this.#reading.progressed()
-  }
-}
-
-/** All messages are listed only for who asks for them: who goes by partition need not pay for a second list. */
-export function toBatch(taken: readonly TakenMessages[]): MessageBatch {
-  const partitions = taken.map(({ reader: { topic, partition }, messages, next }) => {
-    return { topic, partition, messages, next }
-  })
-  let all: readonly Message[] | undefined
-  return {
-    partitions,
-    get messages() {
-      return (all ??= partitions.flatMap(({ messages }) => messages))
-    },
   }
 }
