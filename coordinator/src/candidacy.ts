@@ -59,6 +59,8 @@ export class Candidacy {
   #clusterId: string | undefined
   #elections = 0
   #highestEpoch = 0
+  /** Of the counters, at the end of its last leadership. */
+  #highestVersion = 0
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: CandidacyOptions) {
@@ -181,6 +183,8 @@ export class Candidacy {
     } finally {
       over.removeEventListener('abort', end)
       cluster.close()
+      const { countersVersion } = cluster.leadership
+      this.#highestVersion = Math.max(this.#highestVersion, countersVersion)
     }
   }
 
@@ -191,6 +195,10 @@ export class Candidacy {
     if (leadership.deposed !== undefined) throw leadership.deposed
     if (epoch <= this.#highestEpoch) {
       const what = `the registry gave epoch ${epoch}, after it had given ${this.#highestEpoch}`
+      throw new MqError('registry_behind', what)
+    }
+    if (leadership.countersVersion < this.#highestVersion) {
+      const what = `the registry has had ${leadership.countersVersion} writes, and ${this.#highestVersion} when this coordinator led`
       throw new MqError('registry_behind', what)
     }
     this.#highestEpoch = epoch
@@ -249,6 +257,10 @@ function report(event: ClusterEvent, log: Log): void {
     case 'topic_deleted': {
       const { name, id, sets } = event.topic
       return log.info(event.kind, { name, id, partitions: sets.length })
+    }
+    case 'group_reset': {
+      const { group, topicId, operator, moves } = event
+      return log.info(event.kind, { group, topicId, operator, moves: JSON.stringify(moves) })
     }
     case 'deposed':
       return log.error('coordinator_deposed', { error: event.error.message })

@@ -110,6 +110,10 @@ void test('data of another cluster, or that knows more than the registry, is ref
     world.during(broker.renew({ epoch: (broker.epoch + 1) as typeof broker.epoch })),
     refused('registry_behind'),
   )
+  await assert.rejects(
+    world.during(broker.renew({ appliedVersion: 1 })),
+    refused('registry_behind', /version 1/),
+  )
 })
 
 void test('a broker that is gone before its opening was written does not hold its id', async () => {

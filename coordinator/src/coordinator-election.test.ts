@@ -220,6 +220,25 @@ void test('the status of the cluster names the coordinators and the states of br
   assert.equal((await world.ask(clusterStatus, {})).coordinators.length, 2)
 })
 
+void test('a registry that was put back under a cluster ends the coordinator that led it', async () => {
+  const { world, registry, ways } = await startAll(1)
+  await world.openBroker(1)
+  const outside = await registry.openSession(assert.fail)
+  const before = await outside.read('/counters')
+  assert.ok(before !== undefined)
+  const node = { path: '/counters', value: before.value }
+  await outside.commit([
+    { kind: 'remove', path: node.path },
+    { kind: 'create', ...node },
+  ])
+  await ways[0]?.expire()
+  await world.scheduler.run(1_000)
+  assert.deepEqual(
+    world.fatal.map(({ name }) => name),
+    ['registry_behind'],
+  )
+})
+
 void test('a registry that was emptied under a cluster ends the coordinator', async () => {
   const { world, registry, ways } = await startAll(1)
   const outside = await registry.openSession(assert.fail)

@@ -122,10 +122,8 @@ void test('a reset moves progress back under a new epoch, so what was granted be
   const { rebalances } = await world.ask(groupRebalances, { group: 'billing', limit: 1 })
   const { memberId: id } = first
   const move = { topicId: 1, partition: 0, from: id, to: id, epoch: 2 }
-  assert.deepEqual(
-    [rebalances[0]?.triggers, rebalances[0]?.moves[0]?.darkMs === undefined],
-    [['reset'], false],
-  )
+  assert.match(rebalances[0]?.triggers.join() ?? '', /^reset of orders by anonymous@\S+: 0 to 10$/)
+  assert.notEqual(rebalances[0]?.moves[0]?.darkMs, undefined)
   assert.deepEqual(
     { ...rebalances[0]?.moves[0], darkMs: undefined },
     { ...move, darkMs: undefined },
@@ -220,6 +218,21 @@ void test('each rebalance is recorded with what led to it, what moved, and how l
   assert.deepEqual([move?.from, move?.to, move?.epoch], [first.memberId, second.memberId, 2])
   assert.ok(Math.abs((move?.darkMs ?? 0) - darkMs) <= 2 && darkMs >= 300, `${move?.darkMs}`)
   assert.deepEqual([before?.triggers, before?.moves.length], [['topic_started'], 2])
+})
+
+void test('what a member held that fell silent is dark since it was last heard', async () => {
+  const world = await started(2)
+  const silent = await member(world)
+  await world.during(silent.turn())
+  const heardMs = world.scheduler.monotonic()
+  const other = (await TestMember.join(world, billing)).keep()
+  await world.scheduler.run(10_000)
+  other.freeze()
+  const { rebalances } = await world.ask(groupRebalances, { group: 'billing', limit: 10 })
+  const lost = rebalances.find(({ triggers }) => triggers.includes('session_over'))
+  const given = lost?.moves.filter(({ from }) => from === silent.memberId) ?? []
+  assert.ok(given.length > 0 && heardMs > 0, JSON.stringify(rebalances))
+  for (const { darkMs } of given) assert.ok((darkMs ?? 0) >= 6_000, `${darkMs}`)
 })
 
 void test('in broadcast each member has every partition, and a static one its own progress', async () => {

@@ -100,11 +100,24 @@ void test('what is not released in time is taken, and found in neither list', as
   await world.during(first.turn())
   assert.equal(first.revoking.length, 2)
   const startedMs = world.scheduler.monotonic()
+  // By what it asks now it is known to know.
+  await world.during(first.turn(0))
   await world.during(second.turn(2_000))
   assert.equal(second.grants.length, 2)
   assert.ok(world.scheduler.monotonic() - startedMs <= 450)
   await world.during(first.turn())
   assert.deepEqual([first.grants.length, first.revoking.length], [2, 0])
+})
+
+void test('what its owner may not know to be revoked stays its own while its session may last', async () => {
+  const world = await started()
+  const first = await member(world, { drainMs: 400 })
+  const second = (await TestMember.join(world, billing)).keep()
+  await world.during(first.turn())
+  await world.scheduler.run(5_000)
+  assert.equal(second.grants.length, 0)
+  await world.scheduler.run(1_500)
+  assert.equal(second.grants.length, 4)
 })
 
 void test('a session that is not renewed ends, and its member is not known from then on', async () => {

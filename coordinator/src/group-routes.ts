@@ -45,7 +45,7 @@ export function groupRoutes(cluster: Cluster): Route[] {
     route(groupList, () => handleGroupList(cluster)),
     route(groupDescribe, (request) => handleGroupDescribe(request, cluster)),
     route(groupSet, (request) => handleGroupSet(request, cluster)),
-    route(groupReset, (request) => handleGroupReset(request, cluster)),
+    route(groupReset, (request, context) => handleGroupReset(request, context, cluster)),
     route(groupPause, (request) => handleGroupPause(request, cluster)),
     route(groupDelete, (request) => handleGroupDelete(request, cluster)),
     route(groupRebalances, (request) => handleGroupRebalances(request, cluster)),

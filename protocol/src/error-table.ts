@@ -220,7 +220,7 @@ export const errorTable = {
   registry_behind: {
     number: 4010,
     retriable: 'no',
-    mend: 'restore the newest copy of the registry: this broker has seen later changes than it holds',
+    mend: 'restore the newest copy of the registry: later changes than it holds have been seen',
   },
   registry_unavailable: {
     number: 4011,

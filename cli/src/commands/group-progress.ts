@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { type Command, Option } from 'commander'
 import type { GroupTopic, PartitionLag } from '@popmq/client'
 import { formatDuration } from '../duration.ts'
@@ -84,7 +85,8 @@ async function resetProgress(
     await invocation.confirm(question, flags)
   }
   const client = await invocation.connect()
-  const moves = await client.admin().groups().resetProgress(name, topic, { to, dryRun, signal })
+  const options = { to, dryRun, signal, operator: operatorName() }
+  const moves = await client.admin().groups().resetProgress(name, topic, options)
   const lines = moves.map(({ partition, from, to: at }) => {
     return { topic, partition, from: from ?? null, to: at, dryRun }
   })
@@ -128,4 +130,11 @@ function pausedLine({ name, isPaused }: GroupTopic) {
 function agoText(ms: number | null): string {
   if (ms === null) return '?'
   return formatDuration(ms < 1_000 ? ms : Math.round(ms / 1_000) * 1_000)
+}
+
+/** Who asks, for the record: the user of this machine. */
+function operatorName(): string {
+  const uid = process.getuid?.()
+  const user = process.env['USER'] ?? (uid === undefined ? 'somebody' : `user ${uid}`)
+  return `${user}@${hostname()}`.slice(0, 100)
 }

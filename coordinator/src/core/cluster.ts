@@ -1,5 +1,12 @@
 import type { Clock, Random, Timer } from '@popmq/kit'
-import { limits, type metadata, MqError, type ReplyOf, type TopicInfo } from '@popmq/protocol'
+import {
+  type groupReset,
+  limits,
+  type metadata,
+  MqError,
+  type ReplyOf,
+  type TopicInfo,
+} from '@popmq/protocol'
 import { Brokers } from './brokers.ts'
 import type { AssignorModules } from './groups/assignor-choice.ts'
 import type { FlushCounts } from './groups/progress-flush.ts'
@@ -25,6 +32,13 @@ export type ClusterEvent =
   | { readonly kind: 'broker_left' | 'broker_session_ended'; readonly broker: BrokerRecord }
   /** This coordinator may write no more: its process should end, so that it or another begins anew. */
   | { readonly kind: 'deposed'; readonly error: MqError }
+  | {
+      readonly kind: 'group_reset'
+      readonly group: string
+      readonly topicId: number
+      readonly operator: string
+      readonly moves: ReplyOf<typeof groupReset>['moves']
+    }
   | {
       readonly kind: 'topic_created' | 'topic_changed' | 'topic_deleted'
       readonly topic: TopicInfo

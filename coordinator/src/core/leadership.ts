@@ -84,6 +84,11 @@ export class Leadership {
     return this.#counters
   }
 
+  /** Grows with each write of each leader: less than it was shows a registry that was put back. */
+  get countersVersion(): number {
+    return this.#countersVersion
+  }
+
   /** What requests are refused with once this coordinator leads no more; undefined while it does. */
   get deposed(): MqError | undefined {
     return this.#deposed

@@ -1,5 +1,5 @@
 import { present } from '@popmq/kit'
-import type { brokerSession, ReplyOf, RequestOf } from '@popmq/protocol'
+import { type brokerSession, MqError, type ReplyOf, type RequestOf } from '@popmq/protocol'
 import type { Answer, RequestContext } from '@popmq/transport'
 import type { Cluster } from '../core/cluster.ts'
 
@@ -18,6 +18,8 @@ export async function handleBrokerSession(
   const { brokers, topics, waiters } = cluster
   cluster.checkLeads()
   if (request.leaving === true) return leave(request, cluster)
+  brokers.checkEpoch(id, epoch)
+  if (appliedVersion > cluster.version) throw behind(request, cluster)
   const contact = { nowMs: cluster.nowMs, connection: context.connection.id }
   brokers.renew({ id, epoch, appliedVersion }, contact)
   cluster.sessionsChanged()
@@ -31,9 +33,17 @@ export async function handleBrokerSession(
   brokers.checkEpoch(id, epoch)
   const { setId } = present(brokers.record(id), 'a broker whose epoch was checked is known')
   const { version } = cluster
-  if (!topics.changedSince(setId, appliedVersion) && appliedVersion <= version)
-    return { reply: { version } }
+  if (!topics.changedSince(setId, appliedVersion)) return { reply: { version } }
   return { reply: { version, topics: topics.ofSet(setId) } }
+}
+
+/** To a registry that was put back the topics made since are unknown: the broker would drop them, messages and all. */
+function behind(
+  { brokerId, appliedVersion }: RequestOf<typeof brokerSession>,
+  { version }: Pick<Cluster, 'version'>,
+): MqError {
+  const what = `broker ${brokerId} has applied version ${appliedVersion} of the topics, the registry knows ${version}`
+  return new MqError('registry_behind', what, { facts: { seen: appliedVersion, given: version } })
 }
 
 function leave(

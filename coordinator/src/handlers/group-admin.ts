@@ -9,7 +9,7 @@ import type {
   ReplyOf,
   RequestOf,
 } from '@popmq/protocol'
-import type { Answer } from '@popmq/transport'
+import type { Answer, RequestContext } from '@popmq/transport'
 import type { Cluster } from '../core/cluster.ts'
 import { deleteGroup, pauseGroup, resetGroup, setGroup } from '../core/groups/group-admin.ts'
 import { describeGroup, summaryOf } from '../core/groups/group-reports.ts'
@@ -49,13 +49,20 @@ export async function handleGroupSet(
   return { reply: { policy: await setGroup(cluster.groups, request) } }
 }
 
-/** @throws MqError as `resetGroup` */
+/** Who asked is told with what was done: in the log, and in the list of rebalances. @throws MqError as `resetGroup` */
 export async function handleGroupReset(
   request: RequestOf<typeof groupReset>,
-  cluster: GroupCluster,
+  { connection }: Pick<RequestContext, 'connection'>,
+  cluster: GroupCluster & Pick<Cluster, 'observe'>,
 ): Promise<Answer<ReplyOf<typeof groupReset>>> {
   cluster.checkLeads()
-  return { reply: { moves: await resetGroup(cluster.groups, request) } }
+  const operator = request.operator ?? `anonymous@${connection.remote}`
+  const moves = await resetGroup(cluster.groups, { ...request, operator })
+  if (request.dryRun !== true) {
+    const { group, topicId } = request
+    cluster.observe({ kind: 'group_reset', group, topicId, operator, moves })
+  }
+  return { reply: { moves } }
 }
 
 /** @throws MqError as `pauseGroup` */

@@ -170,8 +170,8 @@ export const rebalance = object({
   /** Grows by one with each of the group. */
   number: whole(1),
   at: whole<TimeMs>(),
-  /** What led to it: `member_joined`, `member_left`, `session_over`, `topic_changed`, `policy_changed`, `reset`, … */
-  triggers: list(text(256), 1_000),
+  /** What led to it: `member_joined`, `member_left`, `session_over`, `topic_changed`, `policy_changed`, `reset of …`, … */
+  triggers: list(text(1_024), 1_000),
   assignor: text(64),
   /** Why the assignor asked for was not used. */
   fallback: optional(text(1_024)),

@@ -25,6 +25,8 @@ export interface GrantRow {
   target: Member | undefined
   /** When the owner was told to release it, and by when it must. */
   toldMs: number | undefined
+  /** Of the owner's assignment that told it. */
+  toldVersion: number | undefined
   drainEndsMs: number | undefined
   /** Since when nobody handles it, or whoever does is to stop. */
   darkSinceMs: number | undefined
@@ -46,6 +48,7 @@ export function newRow(reading: Reading, partition: PartitionNumber): GrantRow {
     owner: undefined,
     target: undefined,
     toldMs: undefined,
+    toldVersion: undefined,
     drainEndsMs: undefined,
     darkSinceMs: undefined,
     lastOwner: undefined,
@@ -76,13 +79,25 @@ export function revokeRow(row: GrantRow, target: Member | undefined): void {
   row.target = target
 }
 
-/** The owner has been told to release it, and has `drainMs` from the first time. */
-export function tellRow(row: GrantRow, nowMs: number): void {
-  assert(row.state === 'revoking' && row.owner !== undefined, 'an owner is told to release')
+/**
+ * The owner has been told to release it, and has `drainMs` from the first time. Until it is heard to know of it the
+ * answer may be lost, and the owner handle the partition until its own clock ends its session: that long at least.
+ */
+export function tellRow(row: GrantRow, nowMs: number, sessionMs: number): void {
+  const { owner } = row
+  assert(row.state === 'revoking' && owner !== undefined, 'an owner is told to release')
   if (row.toldMs !== undefined) return
   row.toldMs = nowMs
-  row.drainEndsMs = nowMs + row.owner.drainMs
+  row.toldVersion = owner.version
+  row.drainEndsMs = nowMs + Math.max(owner.drainMs, sessionMs)
   row.darkSinceMs = nowMs
+}
+
+/** The owner has an assignment of this version: it handles what it was told to release only to its end. */
+export function hearRow(row: GrantRow, version: number): void {
+  const { owner, toldMs, toldVersion } = row
+  if (owner === undefined || toldMs === undefined || toldVersion === undefined) return
+  if (toldVersion <= version) row.drainEndsMs = toldMs + owner.drainMs
 }
 
 /** Its owner has it no longer. `target` stays. */
@@ -94,6 +109,7 @@ export function freeRow(row: GrantRow, nowMs: number): void {
   row.state = 'free'
   row.darkSinceMs ??= nowMs
   row.toldMs = undefined
+  row.toldVersion = undefined
   row.drainEndsMs = undefined
 }
 

@@ -137,7 +137,7 @@ type Moves = ReplyOf<typeof groupReset>['moves']
  */
 export async function resetGroup(
   groups: Groups,
-  { group: name, topicId, offsets, dryRun }: RequestOf<typeof groupReset>,
+  { group: name, topicId, offsets, dryRun, operator = 'somebody' }: RequestOf<typeof groupReset>,
 ): Promise<Moves> {
   const group = groups.named(name)
   const readings = readingsToReset(groups, group, topicId)
@@ -155,7 +155,7 @@ export async function resetGroup(
   })
   if (dryRun === true) return moves
   for (const reading of readings) {
-    await alone(groups, [reading], () => writeReset(groups, group, { reading, changes }))
+    await alone(groups, [reading], () => writeReset(groups, group, { reading, changes, operator }))
   }
   return moves
 }
@@ -163,6 +163,7 @@ export async function resetGroup(
 interface Reset {
   readonly reading: Reading
   readonly changes: ReadonlyMap<GrantRow['partition'], Offset>
+  readonly operator: string
 }
 
 interface ResetChange extends Change {
@@ -207,7 +208,7 @@ function prepareReset(group: Group, { reading, changes }: Reset): ResetChange {
 function applyReset(
   groups: Groups,
   group: Group,
-  { reading, rows, snapshot }: Reset & ResetChange,
+  { reading, rows, snapshot, changes, operator }: Reset & ResetChange,
 ): void {
   const { nowMs } = groups
   reading.progress.stored(snapshot)
@@ -221,8 +222,16 @@ function applyReset(
   for (const owner of owners) owner.changed()
   for (const row of rows.keys()) recordReset(group, row, nowMs)
   for (const owner of owners) owner.waiters.wake()
-  group.planTime.changed('reset', nowMs)
+  const topic = group.topic(reading.topicId)?.name ?? `${reading.topicId}`
+  group.planTime.changed(resetTrigger(topic, { changes, operator }), nowMs)
   groups.work(group)
+}
+
+/** What the list of rebalances tells of a reset: who, and where to; of very many partitions the first ones. */
+function resetTrigger(topic: string, { changes, operator }: Omit<Reset, 'reading'>): string {
+  const places = Array.from(changes, ([partition, to]) => `${partition} to ${to}`).join(', ')
+  const shown = places.length > 500 ? `${places.slice(0, 500)}…` : places
+  return `reset of ${topic} by ${operator}: ${shown}`
 }
 
 /** A member that goes on elsewhere under a new epoch: a move from itself to itself. */

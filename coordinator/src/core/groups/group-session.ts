@@ -7,7 +7,7 @@ import {
   type ReplyOf,
   type RequestOf,
 } from '@popmq/protocol'
-import { epochOf, type GrantRow, tellRow } from './grant-row.ts'
+import { epochOf, type GrantRow, hearRow, tellRow } from './grant-row.ts'
 import type { Group } from './group.ts'
 import type { Groups } from './groups.ts'
 import type { Member } from './members.ts'
@@ -33,6 +33,11 @@ export function hearMember(
   member.remote = remote
   groups.contact(member, connection)
   groups.arm(group, member.endsMs)
+  for (const row of member.rows) {
+    if (row.toldMs === undefined) continue
+    hearRow(row, version)
+    groups.arm(group, row.drainEndsMs ?? nowMs)
+  }
   for (const { move, sinceMs } of member.unheard.filter((each) => each.version <= version))
     move.darkMs = Math.max(0, Math.round(nowMs - sinceMs))
   member.unheard = member.unheard.filter((each) => each.version > version)
@@ -50,7 +55,7 @@ export function tellAssignment(groups: Groups, group: Group, member: Member): As
       grants.push({ ...held, offset: offset(row.reading.progress.at(row.partition)) })
       continue
     }
-    tellRow(row, nowMs)
+    tellRow(row, nowMs, group.policy.sessionMs)
     groups.arm(group, row.drainEndsMs ?? nowMs)
     revoking.push(held)
   }

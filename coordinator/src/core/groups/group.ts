@@ -117,7 +117,10 @@ export class Group {
   /** A member has gone: what it held is free. */
   end(member: Member, trigger: 'member_left' | 'session_over', nowMs: number): void {
     this.members.remove(member)
-    for (const row of [...member.rows]) this.free(row, nowMs)
+    // Whoever falls silent may have stopped reading at once.
+    const heardMs = member.endsMs - this.policy.sessionMs
+    const sinceMs = trigger === 'session_over' ? Math.min(heardMs, nowMs) : nowMs
+    for (const row of [...member.rows]) this.free(row, sinceMs)
     for (const reading of [...this.readings.values()]) {
       if (!reading.isKept && reading.reader === member.id)
         this.readings.delete(readingKey(reading.topicId, member.id))

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { sleep, systemClock } from '@popmq/kit'
+import { sleep, systemClock, systemRandom } from '@popmq/kit'
 
 const jar = '/usr/share/java/zookeeper.jar'
 
@@ -113,6 +113,17 @@ export class TestZookeeperServer {
     await rm(path.join(this.#folder, 'data', 'version-2'), { recursive: true })
   }
 
+  /** Copies the data of a killed server, for `restore`. */
+  async save(): Promise<void> {
+    await cp(path.join(this.#folder, 'data'), path.join(this.#folder, 'saved'), { recursive: true })
+  }
+
+  /** Gives a killed server what was saved, in place of what it has. */
+  async restore(): Promise<void> {
+    await this.wipe()
+    await cp(path.join(this.#folder, 'saved'), path.join(this.#folder, 'data'), { recursive: true })
+  }
+
   async stop(): Promise<void> {
     await this.#end('SIGKILL')
     await rm(this.#folder, { recursive: true, force: true })
@@ -154,21 +165,30 @@ export function checkInstalled(file = jar): void {
   )
 }
 
-/** Ports that nobody listens on, all different. */
+const given = new Set<number>()
+
+/**
+ * Ports that nobody listens on, all different, below those that the kernel gives to outgoing connections: while a killed
+ * server is away, whoever dials one of these could be given that very port, and connect to itself.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = net.createServer().on('error', fail)
-      await once(server.listen(0, '127.0.0.1'), 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port)
-  for (const server of servers) {
-    server.close()
-    await once(server, 'close')
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = 10_000 + Math.floor(systemRandom.next() * 22_000)
+    if (given.has(port) || !(await isFree(port))) continue
+    given.add(port)
+    ports.push(port)
   }
   return ports
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer().on('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
+      server.close(() => resolve(true))
+    })
+  })
 }
 
 /**
