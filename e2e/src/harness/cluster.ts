@@ -1,4 +1,5 @@
 import { type Client, connect, type ConnectOptions } from '@popmq/client'
+import { present } from '@popmq/kit'
 import { type CliResult, popmq, startPopmq } from './popmq.ts'
 import { freePorts } from './port.ts'
 import type { Program } from './program.ts'
@@ -7,29 +8,35 @@ import type { Scene } from './scenario.ts'
 import { until } from './waiting.ts'
 
 export interface ClusterOptions {
+  /** The hosts of a ZooKeeper that the coordinators share. @defaultValue one coordinator, on a data directory */
+  readonly zookeeper?: string
+  /** How many, with `zookeeper`. @defaultValue 1 */
+  readonly coordinators?: number
+  /** Of each coordinator. @defaultValue none */
+  readonly coordinatorFlags?: readonly string[]
   /** @defaultValue 1 */
   readonly brokers?: number
   /** The data directory of the broker with this id. @defaultValue `broker-<id>` in the scene's folder */
   readonly brokerData?: (id: number) => string
-  /** Starts only the coordinator: brokers are started by the scenario. */
+  /** Starts only the coordinators: brokers are started by the scenario. */
   readonly brokersLater?: boolean
 }
 
-/** A coordinator and brokers, each a process of its own. */
+/** Coordinators and brokers, each a process of its own. */
 export class Cluster {
-  /** host:port of the coordinator. */
+  /** host:port of each coordinator. */
   readonly server: string
-  readonly coordinator: RoleProcess
+  readonly coordinators: readonly RoleProcess[]
   readonly brokers: readonly RoleProcess[]
   readonly #scene: Scene
 
   private constructor(
     scene: Scene,
-    roles: { server: string; coordinator: RoleProcess; brokers: RoleProcess[] },
+    roles: { server: string; coordinators: RoleProcess[]; brokers: RoleProcess[] },
   ) {
     this.#scene = scene
     this.server = roles.server
-    this.coordinator = roles.coordinator
+    this.coordinators = roles.coordinators
     this.brokers = roles.brokers
   }
 
@@ -39,21 +46,34 @@ export class Cluster {
       brokersLater = false,
       brokerData = (id) => scene.path(`broker-${id}`),
     } = options
-    const server = `127.0.0.1:${await freePorts()}`
-    const coordinator = role(scene, {
-      name: 'coordinator',
-      address: server,
-      args: ['coordinator', '--id', '1', '--listen', server, '--data', scene.path('coordinator')],
-    })
-    const ids = Array.from({ length: brokers }, (_, index) => index + 1)
+    const coordinators = await coordinatorRoles(scene, options)
+    const server = coordinators.map(({ address }) => address).join(',')
     const all = await Promise.all(
-      ids.map(async (id) =>
+      idsTo(brokers).map(async (id) =>
         brokerRole(scene, { id, server, data: brokerData(id), port: await freePorts() }),
       ),
     )
-    await coordinator.start()
+    await Promise.all(coordinators.map((coordinator) => coordinator.start()))
     if (!brokersLater) await Promise.all(all.map((broker) => broker.start()))
-    return new Cluster(scene, { server, coordinator, brokers: all })
+    return new Cluster(scene, { server, coordinators, brokers: all })
+  }
+
+  /** The first coordinator. */
+  get coordinator(): RoleProcess {
+    return present(this.coordinators[0], 'a cluster has a coordinator')
+  }
+
+  /** The coordinator that leads, once one does. */
+  async leader(): Promise<RoleProcess> {
+    let leader: RoleProcess | undefined
+    await until(
+      async () => {
+        for (const one of this.coordinators) if (await isLeading(one)) leader = one
+        return leader !== undefined
+      },
+      { what: 'a coordinator to lead' },
+    )
+    return present(leader, 'it was waited for')
   }
 
   /** The broker with this id, from 1. */
@@ -98,6 +118,48 @@ export class Cluster {
     this.#scene.onFailure(() => `── ${program.name}\n${program.stderr}`)
     return program
   }
+}
+
+async function coordinatorRoles(
+  scene: Scene,
+  { zookeeper, coordinators = 1, coordinatorFlags: flags = [] }: ClusterOptions,
+): Promise<RoleProcess[]> {
+  return Promise.all(
+    idsTo(zookeeper === undefined ? 1 : coordinators).map(async (id) => {
+      const registry =
+        zookeeper === undefined
+          ? (['--data', scene.path('coordinator')] as const)
+          : (['--zookeeper', zookeeper] as const)
+      return coordinatorRole(scene, { id, registry, flags, port: await freePorts() })
+    }),
+  )
+}
+
+export interface CoordinatorPlace {
+  readonly id: number
+  readonly registry: readonly ['--zookeeper' | '--data', string]
+  readonly port: number
+  readonly flags?: readonly string[]
+}
+
+/** A coordinator that is not started yet. */
+export function coordinatorRole(
+  scene: Scene,
+  { id, registry, port, flags = [] }: CoordinatorPlace,
+): RoleProcess {
+  const address = `127.0.0.1:${port}`
+  const args = ['coordinator', '--id', String(id), '--listen', address, ...registry, ...flags]
+  return role(scene, { name: `coordinator ${id}`, address, args })
+}
+
+/** False while it does not answer. */
+export async function isLeading(coordinator: RoleProcess): Promise<boolean> {
+  if (!coordinator.isRunning || (await coordinator.readiness()) !== 200) return false
+  return (await coordinator.metric('popmq_coordinator_leading')) === 1
+}
+
+function idsTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1)
 }
 
 export interface BrokerPlace {

@@ -1,0 +1,181 @@
+/** The main promise of groups on real processes: whoever is killed, the group reads everything, in order. */
+import assert from 'node:assert/strict'
+import { type Client, type GroupRebalance } from '@popmq/client'
+import { Cluster } from '../harness/cluster.ts'
+import { type MemberReading, overlapsOf, runsOf, together } from '../harness/group-runs.ts'
+import { GroupWatch } from '../harness/group-watch.ts'
+import { History } from '../harness/history.ts'
+import { asNdjson, type CommitEvent, skewedEvents } from '../harness/key-skew.ts'
+import { jsonLines, type Program } from '../harness/program.ts'
+import { visibleCount } from '../harness/reading.ts'
+import { scenario } from '../harness/scenario.ts'
+import { until } from '../harness/waiting.ts'
+import { zookeeperEnsemble } from '../harness/zookeeper.ts'
+
+const topic = 'commits'
+const group = 'readers'
+const idle = '5s'
+const sessionMs = 2_000
+
+scenario(
+  'the group reads exactly the input while a consumer, the leading coordinator and the leader of ZooKeeper are killed',
+  async (scene, t) => {
+    const ensemble = await zookeeperEnsemble(scene)
+    const zookeeper = `${ensemble.hosts}/popmq`
+    const cluster = await Cluster.start(scene, { zookeeper, coordinators: 3, brokers: 3 })
+    await cluster.done('topic', 'create', topic, '--partitions', '8')
+    await cluster.done('group', 'config', group, `sessionTimeout=${sessionMs}ms`)
+    const client = await cluster.connect()
+    const watch = scene.keep(new GroupWatch(client, group))
+    const events = skewedEvents(5)
+    const file = await scene.file('commits.ndjson', asNdjson(events))
+    const reach = (share: number): Promise<void> =>
+      until(async () => (await visibleCount(client, topic)) >= share * events.length, {
+        what: `${share} of the messages`,
+      })
+
+    const consume = (): Program =>
+      cluster.startPopmq('consume', topic, '--group', group, '--until-idle', idle)
+    const consumers: [Program, Program, ...Program[]] = [consume(), consume(), consume()]
+    await isSettled(watch, 3)
+    const producing = cluster.startPopmq(
+      ...['produce', topic, '--file', file, '--key', 'author', '--rate', '1500/s'],
+    )
+    await reach(1 / 4)
+    await (await ensemble.leader()).kill()
+    await reach(2 / 4)
+    const first = await killLeaderAndConsumer(cluster, consumers[0])
+    consumers.push(consume())
+    await isSettled(watch, 3)
+    await reach(3 / 4)
+    const second = await killBetweenCommits(client, consumers[1])
+    consumers.push(consume())
+
+    const produced = await producing.ended
+    assert.equal(produced.code, 0, produced.stderr)
+    await until(() => committedOf(watch) === events.length, { what: 'everything to be committed' })
+    const { lines: rebalances } = await cluster.done('group', 'rebalances', group)
+
+    for (const consumer of consumers.slice(2)) {
+      const { code, stderr } = await consumer.ended
+      assert.equal(code, 0, stderr)
+    }
+    await watch.close()
+    assert.deepEqual([...watch.problems], [])
+    const readings = consumers.map(({ stdout }, index) => ({
+      member: `consumer ${index}`,
+      lines: jsonLines(stdout),
+    }))
+    assertReadOnce(events, readings)
+    const repeats = [first, second].map((committed, index) =>
+      repeatsOf(readings, { member: `consumer ${index}`, committed }),
+    )
+    assert.ok((repeats[0] ?? 0) > 0, 'what was printed while nobody led could not be committed')
+    assert.equal(overlapsOf(runsOf(readings.slice(2))).length, 0, 'graceful moves repeat nothing')
+    assertMovesExplain(readings, await client.admin().groups().rebalances(group, { limit: 100 }))
+
+    const { lines: lag } = await cluster.done('group', 'lag', group)
+    assert.equal(lag.length, 8)
+    for (const { messages, lagMs } of lag)
+      assert.deepEqual({ messages, lagMs }, { messages: 0, lagMs: 0 })
+    const lost = (rebalances as unknown as GroupRebalance[]).filter(({ triggers }) =>
+      triggers.includes('session_over'),
+    )
+    const moves = lost.flatMap((rebalance) => rebalance.moves)
+    assert.equal(lost.length, 2, JSON.stringify(rebalances))
+    const darkMs = moves.flatMap((move) => move.darkMs ?? [])
+    assert.ok(darkMs.length > 0, JSON.stringify(rebalances))
+    assert.ok(
+      darkMs.every((ms) => ms >= sessionMs),
+      'nobody reads while a session runs out',
+    )
+    t.diagnostic(`messages that came twice: ${repeats.join(' and ')}, each not committed before`)
+    t.diagnostic(`${moves.length} partitions of killed consumers, dark ${darkMs.join(', ')} ms`)
+  },
+)
+
+/** Waits until that many live members hold all partitions and nothing moves. */
+function isSettled(watch: GroupWatch, members: number): Promise<void> {
+  return until(
+    () => {
+      const { latest } = watch
+      const holding = latest?.memberList.filter(({ partitions }) => partitions.length > 0) ?? []
+      return latest?.state === 'stable' && holding.length === members
+    },
+    { what: `${members} members to share the partitions` },
+  )
+}
+
+function committedOf({ latest }: GroupWatch): number {
+  return latest?.progress.reduce((sum, { offset }) => sum + offset, 0) ?? 0
+}
+
+/** What is committed, by partition. */
+type Committed = ReadonlyMap<number, number>
+
+async function committedNow(client: Client): Promise<Committed> {
+  const { progress } = await client.admin().groups().describe(group)
+  return new Map(progress.map(({ partition, offset }) => [partition, offset]))
+}
+
+/** Stops `victim` where it stands, so that it commits no more, and kills it. */
+async function killBetweenCommits(client: Client, victim: Program): Promise<Committed> {
+  victim.signal('SIGSTOP')
+  const committed = await committedNow(client)
+  await victim.stop('SIGKILL')
+  return committed
+}
+
+/** Kills `victim` once it has printed what it cannot commit, because nobody leads. */
+async function killLeaderAndConsumer(cluster: Cluster, victim: Program): Promise<Committed> {
+  await (await cluster.leader()).stop('SIGKILL')
+  const printed = victim.lineCount
+  await until(() => victim.lineCount > printed + 50, { what: 'the consumer to carry on' })
+  await victim.stop('SIGKILL')
+  await cluster.leader()
+  return committedNow(await cluster.connect())
+}
+
+/**
+ * Checks that of what one killed member saw only that came again which was not committed.
+ * @returns how many messages
+ */
+function repeatsOf(
+  readings: readonly MemberReading[],
+  { member, committed }: { readonly member: string; readonly committed: Committed },
+): number {
+  const overlaps = overlapsOf(runsOf(readings)).filter(({ members }) => members.includes(member))
+  for (const overlap of overlaps) {
+    const least = committed.get(overlap.partition) ?? 0
+    assert.ok(overlap.first >= least, `${least} was committed: ${JSON.stringify(overlap)}`)
+  }
+  return overlaps.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+}
+
+function assertReadOnce(events: readonly CommitEvent[], readings: readonly MemberReading[]): void {
+  const history = new History()
+  for (const { id, author } of events) {
+    history.sent(id, author)
+    history.acked(id)
+  }
+  const seen = together(readings)
+  history.reading(seen, { isWhole: true })
+  assert.deepEqual(history.problems(), [])
+  assert.equal(seen.length, events.length)
+}
+
+/** A partition has no more hands than it was given into: one run for each grant at most. */
+function assertMovesExplain(
+  readings: readonly MemberReading[],
+  rebalances: readonly GroupRebalance[],
+): void {
+  const grants = new Map<number, number>()
+  for (const { partition, to } of rebalances.flatMap(({ moves }) => moves)) {
+    if (to !== undefined) grants.set(partition, (grants.get(partition) ?? 0) + 1)
+  }
+  const runs = runsOf(readings)
+  for (const [partition, granted] of grants) {
+    const own = runs.filter((run) => run.partition === partition)
+    assert.ok(own.length <= granted, `${granted} grants of ${partition}: ${JSON.stringify(own)}`)
+  }
+}
