@@ -9,7 +9,7 @@ import {
   topicId,
 } from '@popmq/protocol'
 import type { PlacedRun } from './appender.ts'
-import { SampleSet } from './testing/sample-set.ts'
+import { SampleSet, sampleTopic } from './testing/sample-set.ts'
 
 const key = partitionKey(topicId(1), partitionNumber(0))
 
@@ -68,6 +68,24 @@ void test('what a producer numbers wrongly is refused by name, and nothing of it
   refused(send(0, ['a']), 'sequence_too_old')
   await set.whenSynced(end)
   assert.equal(set.bounds(key).high, 9)
+})
+
+void test('a clock that is set forward and back shortens no window', async () => {
+  const sample = new SampleSet()
+  const set = await sample.open()
+  const send = (base: number) =>
+    placed(set.append(sample.run({ base, values: ['a'], sections: () => ({ dedupId: 'a' }) })))
+  const first = send(0)
+  await sample.clock.run(100)
+  const nowMs = sample.clock.now()
+  sample.clock.setWall(nowMs + sampleTopic.policy.dedupWindowMs)
+  await set.tick()
+  sample.clock.setWall(nowMs)
+  const { appendedAt, deduplicated } = send(1)
+  const isStoredAgain = deduplicated.length === 0
+  const agedMs = appendedAt - first.appendedAt
+  assert.ok(isStoredAgain, 'to the log the window is over')
+  assert.ok(agedMs >= sampleTopic.policy.dedupWindowMs, `stored again after ${agedMs} ms`)
 })
 
 void test('a dedup id is appended once within its window, also within one run and across a restart', async () => {

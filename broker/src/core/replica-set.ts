@@ -148,12 +148,14 @@ export class ReplicaSet {
 
   /** Upkeep: looks at the disk, lets go what is too old, cleans, writes a checkpoint. Called again and again, never twice at once. */
   async tick(): Promise<void> {
-    const { clock, options, space, producerRuns, dedupIds, cleaner, checkpointer } = this.#parts
+    const { clock, options, space, log, producerRuns, dedupIds, cleaner, checkpointer } =
+      this.#parts
     const { freeBytes } = await space()
     this.#disk = judgeDisk(freeBytes, options.segmentBytes)
     this.#forgetGone()
     producerRuns.expire(this.#logTime())
-    dedupIds.expire(clock.now())
+    // By the time that the next append gets at least: the clock alone may be set back before it.
+    dedupIds.expire(log.stamp())
     if (clock.monotonic() >= this.#retentionAtMs) await this.#retain()
     if (checkpointer.isDue || cleaner.isWaiting) await checkpointer.write()
     while (await cleaner.step(checkpointer.notNeeded)) await checkpointer.write()
