@@ -1,4 +1,5 @@
 import type { AckLevel } from '@popmq/protocol'
+import type { GroupEvent, GroupHistory } from './group-history.ts'
 
 /**
  *    pending → ok        acknowledged, with a receipt
@@ -86,6 +87,8 @@ export interface History {
   readonly topics: ReadonlyMap<number, KnownTopic>
   /** What a fresh reader found at the end, partition by partition; only of topics that still exist. */
   readonly final: ReadonlyMap<PartitionName, FinalPartition>
+  /** Absent when there was no group. */
+  readonly group: GroupHistory | undefined
 }
 
 export interface FinalPartition {
@@ -117,6 +120,7 @@ export class HistoryBook implements History {
   readonly crashes: Crash[] = []
   readonly topics = new Map<number, KnownTopic>()
   final = new Map<PartitionName, FinalPartition>()
+  group: GroupBook | undefined
   #pending = 0
 
   /** Messages that were sent and have no outcome yet. */
@@ -133,5 +137,21 @@ export class HistoryBook implements History {
   settle(send: Send, outcome: Pick<Send, 'state' | 'settledMs'> & Partial<Send>): void {
     this.#pending -= 1
     Object.assign(send, outcome)
+  }
+}
+
+/** The history of a group as it is being written. */
+export class GroupBook implements GroupHistory {
+  readonly from: 'earliest' | 'latest'
+  readonly events: GroupEvent[] = []
+  readonly progress = new Map<PartitionName, number>()
+
+  constructor(from: 'earliest' | 'latest') {
+    this.from = from
+  }
+
+  /** The place that the next event will have. */
+  get place(): number {
+    return this.events.length
   }
 }

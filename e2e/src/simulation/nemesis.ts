@@ -4,7 +4,9 @@ import type { BrokerNode } from './broker-node.ts'
 import type { CoordinatorNode } from './coordinator-node.ts'
 import { fairWeather, type SimNetwork } from './network.ts'
 import { fairDisk, type SimDisk } from './sim-disk.ts'
-import type { FaultKind, SwarmPlan } from './swarm.ts'
+import type { SimRegistry } from './sim-registry.ts'
+import { StrikesAtRegistry } from './strikes-at-registry.ts'
+import type { FaultKind, MemberFaultKind, SwarmPlan } from './swarm.ts'
 import type { Trace } from './trace.ts'
 
 export interface NemesisParts {
@@ -14,7 +16,10 @@ export interface NemesisParts {
   readonly trace: Trace
   readonly network: SimNetwork
   readonly brokers: readonly BrokerNode[]
-  readonly coordinator: CoordinatorNode
+  readonly coordinators: readonly CoordinatorNode[]
+  /** The registry that the coordinators share, if they do. */
+  readonly registry: SimRegistry | undefined
+  readonly strikeMember: (kind: MemberFaultKind) => void
   /** Names of the nodes that clients run on. */
   readonly clients: readonly string[]
 }
@@ -30,10 +35,12 @@ interface Change<W> {
 export class Nemesis {
   readonly #parts: NemesisParts
   readonly counts = new Map<FaultKind, number>()
+  readonly #atRegistry: StrikesAtRegistry
   #isOver = false
 
   constructor(parts: NemesisParts) {
     this.#parts = parts
+    this.#atRegistry = new StrikesAtRegistry(parts)
   }
 
   start(): void {
@@ -51,13 +58,14 @@ export class Nemesis {
   /** No more faults; those that last are over. */
   stop(): void {
     this.#isOver = true
-    const { network, brokers, coordinator } = this.#parts
+    const { network, brokers, coordinators, registry } = this.#parts
     network.heal()
-    for (const { disk } of [...brokers, coordinator]) disk.heal()
+    registry?.heal()
+    for (const { disk } of [...brokers, ...coordinators]) disk.heal()
   }
 
   #strike(kind: FaultKind): void {
-    const { random, trace, network, coordinator } = this.#parts
+    const { random, trace, network, strikeMember } = this.#parts
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1)
     const broker = this.#broker()
     trace.event('world', kind)
@@ -74,9 +82,9 @@ export class Nemesis {
       case 'broker_restart':
         return broker.restart()
       case 'coordinator_kill':
-        return coordinator.kill('kill')
+        return this.#atRegistry.coordinator().kill('kill')
       case 'coordinator_power_cut':
-        return coordinator.kill(this.#powerCut())
+        return this.#atRegistry.coordinator().kill(this.#powerCut())
       case 'network_reset':
         for (let count = between(random, 1, 3); count > 0; count -= 1) network.resetOne()
         return
@@ -98,6 +106,18 @@ export class Nemesis {
       case 'disk_sync_fails':
       case 'disk_write_fails':
         return this.#strikeDisk(kind, broker.disk)
+      case 'member_cut':
+      case 'member_kill':
+      case 'member_pause':
+        return strikeMember(kind)
+      case 'coordinator_pause':
+      case 'coordinator_restart':
+      case 'registry_away':
+      case 'registry_commits_unanswered':
+      case 'registry_cut':
+      case 'registry_session_expires':
+      case 'registry_watches_late':
+        return this.#atRegistry.strike(kind)
       default:
         kind satisfies never
     }
@@ -138,7 +158,8 @@ export class Nemesis {
   }
 
   #cut(broker: BrokerNode): void {
-    const { random, network, scheduler, clients, coordinator } = this.#parts
+    const { random, network, scheduler, clients } = this.#parts
+    const coordinator = this.#atRegistry.coordinator()
     const others = [coordinator.name, ...clients]
     const other = others[between(random, 0, others.length - 1)] ?? coordinator.name
     network.cut(broker.name, other)
@@ -150,8 +171,8 @@ export class Nemesis {
    * a delivery may take 15 minutes: one that leaps ahead by more than 45 minutes takes the protection from it.
    */
   #clockJump(): void {
-    const { random, brokers, coordinator } = this.#parts
-    const nodes = [...brokers, coordinator]
+    const { random, brokers, coordinators } = this.#parts
+    const nodes = [...brokers, ...coordinators]
     const node = nodes[between(random, 0, nodes.length - 1)]
     if (node !== undefined) node.wall.skewMs = between(random, -3_600_000, 3_600_000)
   }

@@ -1,7 +1,7 @@
 import { between, type Clock, type Random } from '@popmq/kit'
 import { MqError } from '@popmq/protocol'
 import type { Channel, Listener, Transport } from '@popmq/transport'
-import type { Life } from './life.ts'
+import { type Life, reach } from './life.ts'
 import { SimChannel, type Wire } from './sim-channel.ts'
 import type { Trace } from './trace.ts'
 
@@ -175,7 +175,7 @@ export class SimNetwork {
     )
     this.#connections.push(connection)
     for (const end of connection) end.whenEnded(() => this.#ended(connection))
-    listening.onChannel(connection[1])
+    reach(listening.life, () => listening.onChannel(connection[1]))
     return connection[0]
   }
 
@@ -223,9 +223,7 @@ export class SimNetwork {
   /** Time goes by; for a process that ends meanwhile it never does. */
   #pass(delayMs: number, life: Life): Promise<void> {
     return new Promise((resolve) => {
-      this.#parts.clock.after(delayMs, () => {
-        if (!life.isOver) resolve()
-      })
+      this.#parts.clock.after(delayMs, () => reach(life, resolve))
     })
   }
 }

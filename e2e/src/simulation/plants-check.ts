@@ -1,6 +1,7 @@
 import { type Counts, replayCommand, spread, tell } from './campaign.ts'
 import type { Plant } from './plants/plant.ts'
 import { SeedThread } from './seed-thread.ts'
+import { planOf } from './swarm.ts'
 
 export interface PlantsCheckOptions {
   readonly plants: readonly Plant[]
@@ -24,7 +25,7 @@ export async function checkPlants({
     const plant = plants[index]
     if (plant === undefined) return
     const thread = new SeedThread(plant.name)
-    const found = await firstFinding(thread, { from, seeds })
+    const found = await firstFinding(thread, { plant, from, seeds })
     await thread.close()
     if (found === undefined) {
       write(`${plant.name}: not found by seeds ${from} to ${from + seeds - 1} (${plant.what})`)
@@ -41,9 +42,11 @@ export async function checkPlants({
 
 async function firstFinding(
   thread: SeedThread,
-  { from, seeds }: { from: number; seeds: number },
+  { plant, from, seeds }: Pick<PlantsCheckOptions, 'from' | 'seeds'> & { readonly plant: Plant },
 ): Promise<{ seed: number; lines: string[] } | undefined> {
   for (let seed = from; seed < from + seeds; seed += 1) {
+    // A seed that cannot show it is not worth its time.
+    if (plant.isAboutGroups === true && planOf(seed).group === undefined) continue
     const outcome = await thread.run(seed)
     if (outcome.violations.length > 0) return { seed, lines: tell(outcome) }
   }

@@ -1,3 +1,4 @@
+import type { GroupHistory } from './group-history.ts'
 import type { Violation } from './history.ts'
 import type { Plant } from './plants/plant.ts'
 import { describe, World } from './world.ts'
@@ -46,10 +47,17 @@ function summaryOf({ plan, history, nemesis }: World): string {
   const sends = Object.entries(counts).map(([state, count]) => `${count} ${state}`)
   const faults = [...nemesis.counts].map(([kind, count]) => `${kind} ${count}`)
   return [
-    `${plan.brokers} brokers, registry ${plan.registry}`,
+    `${plan.brokers} brokers, ${plan.coordinators} coordinators, registry ${plan.registry}`,
+    history.group === undefined ? 'no group' : groupSummary(history.group),
     `sends: ${sends.join(', ')}`,
     `errors: ${[...errors].map(([name, count]) => `${name} ${count}`).join(', ') || 'none'}`,
     `${history.polls.length} polls, ${history.removals.length} removals, ${history.crashes.length} crashes`,
     `faults: ${faults.join(', ') || 'none'}`,
   ].join('; ')
+}
+
+function groupSummary({ events }: GroupHistory): string {
+  const counts = new Map<string, number>()
+  for (const { kind } of events) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  return `group: ${[...counts].map(([kind, count]) => `${count} ${kind}`).join(', ') || 'nothing'}`
 }

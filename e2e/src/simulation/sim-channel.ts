@@ -1,7 +1,7 @@
 import type { Clock } from '@popmq/kit'
 import { MqError } from '@popmq/protocol'
 import type { Channel, ChannelReceiver } from '@popmq/transport'
-import type { Life } from './life.ts'
+import { type Life, reach } from './life.ts'
 
 /** What the network does with the bytes of one direction. */
 export interface Wire {
@@ -170,9 +170,11 @@ export class SimChannel implements Channel {
     const arrivalMs = Math.max(this.#lastArrivalMs - clock.monotonic(), wire.latencyMs())
     const delayMs = arrivalMs + lingerMs + silentMs
     clock.after(delayMs, () => {
-      if (peer.#state !== 'open' || peer.#parts.life.isOver) return
-      peer.#deliver()
-      peer.#end(new MqError('connection_lost', what))
+      reach(peer.#parts.life, () => {
+        if (peer.#state !== 'open') return
+        peer.#deliver()
+        peer.#end(new MqError('connection_lost', what))
+      })
     })
   }
 
@@ -181,8 +183,10 @@ export class SimChannel implements Channel {
   }
 
   #deliver(): void {
+    const { life } = this.#parts
+    if (life.held !== undefined) return reach(life, () => this.#deliver())
     while (this.#state === 'open' && !this.#isPaused && this.#receiver !== undefined) {
-      if (this.#parts.life.isOver) return
+      if (life.isOver) return
       const message = this.#arrived.shift()
       if (message === undefined) return
       this.#receiver.message(message)
@@ -194,7 +198,7 @@ export class SimChannel implements Channel {
   taken(bytes: number): void {
     if (this.#state !== 'open' || this.#parts.life.isOver) return
     this.#bufferedBytes -= bytes
-    if (this.#bufferedBytes === 0) this.#receiver?.drained()
+    if (this.#bufferedBytes === 0) reach(this.#parts.life, () => this.#receiver?.drained())
   }
 
   #end(reason: MqError | undefined): void {
@@ -202,7 +206,7 @@ export class SimChannel implements Channel {
     this.#onEnd?.()
     this.#parts.clock.after(0, () => {
       this.#state = 'closed'
-      if (!this.#parts.life.isOver) this.#receiver?.closed(reason)
+      reach(this.#parts.life, () => this.#receiver?.closed(reason))
     })
   }
 }

@@ -1,5 +1,5 @@
 import { between } from '@popmq/kit'
-import type { SeededRandom } from '@popmq/kit/testing'
+import { SeededRandom } from '@popmq/kit/testing'
 
 export const faultKinds = [
   'broker_kill',
@@ -19,12 +19,27 @@ export const faultKinds = [
   'disk_slow',
   'clock_jump',
 ] as const
-export type FaultKind = (typeof faultKinds)[number]
+
+/** Those of a registry that is a service of its own, and of its users. */
+export const registryFaultKinds = [
+  'coordinator_pause',
+  'coordinator_restart',
+  'registry_session_expires',
+  'registry_commits_unanswered',
+  'registry_cut',
+  'registry_away',
+  'registry_watches_late',
+] as const
+export const memberFaultKinds = ['member_kill', 'member_cut', 'member_pause'] as const
+export type RegistryFaultKind = (typeof registryFaultKinds)[number]
+export type MemberFaultKind = (typeof memberFaultKinds)[number]
+export type FaultKind = (typeof faultKinds)[number] | RegistryFaultKind | MemberFaultKind
 
 /** What one seed is made of. */
 export interface SwarmPlan {
   readonly brokers: number
-  /** The coordinator's registry is on a simulated disk, or in memory that outlives it. */
+  readonly coordinators: number
+  /** The one coordinator's registry is on a simulated disk, or all of them share one that is a service of its own. */
   readonly registry: 'embedded' | 'memory'
   readonly faults: readonly FaultKind[]
   /** Mean ms between faults. */
@@ -36,6 +51,8 @@ export interface SwarmPlan {
   readonly publicProducers: number
   readonly wireReaders: number
   readonly publicReaders: number
+  /** Absent: nobody reads as a member of a group. */
+  readonly group: GroupPlan | undefined
   readonly log: {
     readonly segmentBytes: number
     readonly chunkBytes: number
@@ -50,20 +67,53 @@ export interface SwarmPlan {
   }
 }
 
+/** A group, and what happens to it besides faults. */
+export interface GroupPlan {
+  /** How many members there are to be at a time. */
+  readonly members: number
+  readonly partitions: number
+  readonly from: 'earliest' | 'latest'
+  readonly assignor: string
+  readonly sessionMs: number
+  /** Share of members with a static name. */
+  readonly staticShare: number
+  /** Share of members that commit by themselves. */
+  readonly manualShare: number
+  /** The longest that a batch takes to be handled, and that a member may take to finish what is revoked. */
+  readonly handleMs: number
+  readonly drainMs: number
+  /** Mean ms between members coming and going, and between what an operator does; 0: never. */
+  readonly changeEveryMs: number
+  readonly operateEveryMs: number
+}
+
+/** What a seed is made of; the rest of its world is drawn from `random`. */
+export function planOf(seed: number, random = new SeededRandom(seed)): SwarmPlan {
+  return drawPlan(random.fork())
+}
+
 /** Each seed has some kinds of faults and not others: what all together would hide, a few bring to light. */
-export function drawPlan(random: SeededRandom): SwarmPlan {
+function drawPlan(random: SeededRandom): SwarmPlan {
   const share = 0.2 + random.next() * 0.6
   const segmentBytes = 1_024 * [16, 16, 32, 64][between(random, 0, 3)]!
+  const group = random.next() < 0.5 ? drawGroup(random.fork()) : undefined
+  const registry = random.next() < (group === undefined ? 0.6 : 0.3) ? 'embedded' : 'memory'
+  const isShared = registry === 'memory'
+  const faults = drawFaults(random, share, { isShared, hasGroup: group !== undefined })
+  // With a group there is enough to do: the rest is there, and less of it.
+  const mostOthers = group === undefined ? 2 : 1
   return {
     brokers: random.next() < 0.7 ? 1 : 2,
-    registry: random.next() < 0.5 ? 'embedded' : 'memory',
-    faults: faultKinds.filter(() => random.next() < share),
-    faultEveryMs: between(random, 300, 2_000),
+    coordinators: registry === 'embedded' ? 1 : between(random, 1, 3),
+    registry,
+    faults,
+    faultEveryMs: between(random, 300, group === undefined ? 2_000 : 800),
     faultsForMs: between(random, 4_000, 12_000),
-    wireProducers: between(random, 0, 2),
-    publicProducers: between(random, 1, 2),
-    wireReaders: between(random, 0, 4),
-    publicReaders: between(random, 0, 2),
+    wireProducers: between(random, 0, mostOthers),
+    publicProducers: between(random, 1, mostOthers),
+    wireReaders: between(random, 0, 2 * mostOthers),
+    publicReaders: between(random, 0, mostOthers),
+    group,
     log: {
       segmentBytes,
       chunkBytes: 4_096 * between(random, 1, 4),
@@ -76,5 +126,45 @@ export function drawPlan(random: SeededRandom): SwarmPlan {
       retentionMs: between(random, 300, 2_000),
       cleanBelowShare: 0.3 + random.next() * 0.6,
     },
+  }
+}
+
+/** With a group, what strikes coordinators and members is not to drown in what strikes disks. */
+function drawFaults(
+  random: SeededRandom,
+  share: number,
+  { isShared, hasGroup }: { readonly isShared: boolean; readonly hasGroup: boolean },
+): FaultKind[] {
+  const common: readonly FaultKind[] = isShared
+    ? [...faultKinds, ...registryFaultKinds]
+    : faultKinds
+  if (!hasGroup) return common.filter(() => random.next() < share)
+  const near: readonly FaultKind[] = [
+    'coordinator_kill',
+    ...memberFaultKinds,
+    ...(isShared ? registryFaultKinds : []),
+  ]
+  const far = faultKinds.filter((kind) => !near.includes(kind))
+  return [
+    ...far.filter(() => random.next() < share / 3),
+    ...near.filter(() => random.next() < Math.max(0.5, share)),
+  ]
+}
+
+const assignors = ['sticky', 'sticky', 'round-robin', 'range', 'failover'] as const
+
+function drawGroup(random: SeededRandom): GroupPlan {
+  return {
+    members: between(random, 2, 5),
+    partitions: between(random, 1, 6),
+    from: random.next() < 0.8 ? 'earliest' : 'latest',
+    assignor: assignors[between(random, 0, assignors.length - 1)] ?? 'sticky',
+    sessionMs: random.next() < 0.7 ? between(random, 800, 4_000) : between(random, 4_000, 10_000),
+    staticShare: random.next() < 0.5 ? 0 : random.next(),
+    manualShare: random.next(),
+    handleMs: random.next() < 0.8 ? between(random, 5, 60) : between(random, 200, 2_500),
+    drainMs: random.next() < 0.5 ? between(random, 0, 300) : between(random, 300, 4_000),
+    changeEveryMs: random.next() < 0.2 ? 0 : between(random, 200, 2_000),
+    operateEveryMs: random.next() < 0.5 ? 0 : between(random, 800, 4_000),
   }
 }

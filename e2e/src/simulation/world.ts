@@ -1,24 +1,18 @@
-import { type Client, connect } from '@popmq/client'
-import { between, type Clock } from '@popmq/kit'
 import { Scheduler, SeededRandom } from '@popmq/kit/testing'
-import type { Transport } from '@popmq/transport'
 import { BrokerNode, type NodeParts } from './broker-node.ts'
 import { judge } from './checkers/index.ts'
 import { CoordinatorNode } from './coordinator-node.ts'
+import { Crowd } from './crowd.ts'
 import { HistoryBook, type Violation } from './history.ts'
-import { type Life, lifeClock } from './life.ts'
 import { Nemesis } from './nemesis.ts'
 import { SimNetwork } from './network.ts'
 import type { Plant } from './plants/plant.ts'
-import { drawPlan, type SwarmPlan } from './swarm.ts'
+import { SimRegistry } from './sim-registry.ts'
+import { type GroupPlan, planOf, type SwarmPlan } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { readEverything } from './workload/final-reader.ts'
-import { Operator, topicPlans } from './workload/operator.ts'
-import { PublicReader } from './workload/public-reader.ts'
-import { PublicSender } from './workload/public-sender.ts'
-import { Sender } from './workload/sender.ts'
-import { WireClient } from './workload/wire-client.ts'
-import { WireReader } from './workload/wire-reader.ts'
+import { GroupWorkload } from './workload/group-workload.ts'
+import type { Operator } from './workload/operator.ts'
 
 export interface WorldOptions {
   readonly seed: number
@@ -33,7 +27,7 @@ const settleMs = 180_000
 /** With so many defects a seed has failed, and goes on no longer. */
 const mostDefects = 5
 
-/** One seed's world: a coordinator, brokers and clients in this process, on one virtual clock. */
+/** One seed's world: coordinators, brokers and clients in this process, on one virtual clock. */
 export class World {
   readonly plan: SwarmPlan
   readonly scheduler = new Scheduler()
@@ -41,16 +35,18 @@ export class World {
   readonly history = new HistoryBook()
   readonly #random: SeededRandom
   readonly #network: SimNetwork
-  readonly #coordinator: CoordinatorNode
+  readonly #registry: SimRegistry | undefined
+  readonly #coordinators: CoordinatorNode[] = []
   readonly #brokers: BrokerNode[] = []
-  readonly #clients: string[] = []
+  readonly #crowd: Crowd
   readonly #defects: Violation[] = []
   readonly nemesis: Nemesis
+  readonly #group: GroupWorkload | undefined
   #failure: unknown
 
   constructor({ seed, plant, print }: WorldOptions) {
     this.#random = new SeededRandom(seed)
-    this.plan = drawPlan(this.#random.fork())
+    this.plan = planOf(seed, this.#random)
     const { scheduler } = this
     this.trace = new Trace(() => scheduler.monotonic(), print)
     this.#network = new SimNetwork({
@@ -58,12 +54,28 @@ export class World {
       random: this.#random.fork(),
       trace: this.trace,
     })
-    this.#coordinator = new CoordinatorNode(this.#nodeParts(), this.plan.registry)
+    if (this.plan.registry === 'memory') this.#registry = this.#sharedRegistry()
+    for (let id = 1; id <= this.plan.coordinators; id += 1) {
+      const wrapRegistry = plant?.wrapRegistry ?? ((registry) => registry)
+      const own = { id, registry: this.#registry, wrapRegistry }
+      this.#coordinators.push(new CoordinatorNode({ ...this.#nodeParts(), ...own }))
+    }
     for (let id = 1; id <= this.plan.brokers; id += 1) {
-      const options = { id, coordinators: [this.#coordinator.address], log: this.plan.log }
+      const options = { id, coordinators: this.#addresses, log: this.plan.log }
       const wrapStorage = plant?.wrapStorage ?? ((storage) => storage)
       this.#brokers.push(new BrokerNode({ ...this.#nodeParts(), options, wrapStorage }))
     }
+    this.#crowd = new Crowd({
+      plan: this.plan,
+      clock: scheduler,
+      random: this.#random.fork(),
+      network: this.#network,
+      trace: this.trace,
+      history: this.history,
+      coordinators: this.#addresses,
+      defect: (what) => this.defect('reader', what),
+    })
+    if (this.plan.group !== undefined) this.#group = this.#groupWorkload(this.plan.group)
     this.nemesis = new Nemesis({
       plan: this.plan,
       scheduler,
@@ -71,18 +83,21 @@ export class World {
       trace: this.trace,
       network: this.#network,
       brokers: this.#brokers,
-      coordinator: this.#coordinator,
-      clients: this.#clients,
+      coordinators: this.#coordinators,
+      registry: this.#registry,
+      strikeMember: (kind) => this.#group?.strike(kind),
+      clients: this.#crowd.names,
     })
   }
 
   /** Lives through the seed. @returns what was not as it was promised */
   async run(): Promise<Violation[]> {
-    this.#coordinator.start()
+    for (const coordinator of this.#coordinators) coordinator.start()
     for (const broker of this.#brokers) broker.start()
-    const operator = this.#operator()
+    const operator = this.#crowd.operator()
     const isSettled =
       (await this.#await('making the topics', operator.makeTopics())) &&
+      (await this.#await('making the group', this.#group?.prepare() ?? Promise.resolve())) &&
       (await this.#liveThroughFaults(operator)) &&
       (await this.#readBack())
     if (this.#failure !== undefined) this.defect('simulator', describe(this.#failure))
@@ -98,8 +113,11 @@ export class World {
   async #liveThroughFaults(operator: Operator): Promise<boolean> {
     let areFaultsOver = false
     let isReadingOver = false
-    const working = [operator.work(() => areFaultsOver), ...this.#startSenders(() => areFaultsOver)]
-    const reading = this.#startReaders(() => isReadingOver)
+    const areOver = (): boolean => areFaultsOver
+    const senders = this.#crowd.startSenders(areOver, this.#group?.topicPlan)
+    const working = [operator.work(areOver), ...senders]
+    if (this.#group !== undefined) working.push(this.#group.work(areOver))
+    const reading = this.#crowd.startReaders(() => isReadingOver)
     for (const task of [...working, ...reading]) this.#watch(task)
     this.nemesis.start()
     await this.scheduler.run(this.plan.faultsForMs)
@@ -110,13 +128,17 @@ export class World {
     const isSettled =
       isRest && (await this.#until('messages being settled', () => this.history.pending === 0))
     isReadingOver = true
-    return isSettled && (await this.#await('readers coming to an end', Promise.all(reading)))
+    const isRead =
+      isSettled &&
+      (await this.#await('the group reading all', this.#group?.drain() ?? Promise.resolve()))
+    return isRead && (await this.#await('readers coming to an end', Promise.all(reading)))
   }
 
   /** Reads everything, cuts the power of every broker, and reads everything again. */
   async #readBack(): Promise<boolean> {
     const isUp = (): boolean =>
-      this.#coordinator.isUp && this.#brokers.every((broker) => broker.isUp)
+      this.#coordinators.every((coordinator) => coordinator.isUp) &&
+      this.#brokers.every((broker) => broker.isUp)
     if (!(await this.#until('every node being up', isUp))) return false
     if (
       !(await this.#await('the last but one reading', this.#readAll('reader before the power cut')))
@@ -128,104 +150,44 @@ export class World {
   }
 
   async #readAll(name: string): Promise<void> {
-    const operator = this.#operator()
+    const operator = this.#crowd.operator()
     await operator.look()
     const { history } = this
     const defect = (what: string): void => this.defect('reader', what)
-    history.final = await readEverything({ name, client: this.#wireClient(name), history, defect })
-  }
-
-  #startSenders(isOver: () => boolean): Promise<void>[] {
-    const { history } = this
-    const settle: HistoryBook['settle'] = (send, outcome) => {
-      history.settle(send, outcome)
-      this.trace.event(send.producer, send.state, send.index, send.receipt?.offset, send.error)
-    }
-    const senders: Promise<void>[] = []
-    for (let n = 1; n <= this.plan.wireProducers; n += 1) {
-      const name = `w${n}`
-      const sender = new Sender({
-        name,
-        client: this.#wireClient(name),
-        random: this.#random.fork(),
-        history,
-        settle,
-      })
-      senders.push(sender.work(isOver))
-    }
-    for (let n = 1; n <= this.plan.publicProducers; n += 1) {
-      const name = `p${n}`
-      const random = this.#random.fork()
-      senders.push(
-        this.#publicClient(name).then(({ client, clock }) =>
-          new PublicSender({ name, client, clock, random, history, settle }).work(isOver),
-        ),
-      )
-    }
-    return senders
-  }
-
-  #startReaders(isOver: () => boolean): Promise<void>[] {
-    const { history } = this
-    const defect = (what: string): void => this.defect('reader', what)
-    const readers: Promise<void>[] = []
-    for (let n = 1; n <= this.plan.wireReaders; n += 1) {
-      const name = `r${n}`
-      const topic = topicPlans[between(this.#random, 0, topicPlans.length - 1)]?.name ?? ''
-      const reader = new WireReader({
-        name,
-        client: this.#wireClient(name),
-        history,
-        defect,
-        seekBackShare: 0.1,
-      })
-      readers.push(reader.follow(topic, isOver))
-    }
-    const lasting = topicPlans.filter(({ comesAndGoes }) => !comesAndGoes)
-    for (let n = 1; n <= this.plan.publicReaders; n += 1) {
-      const name = `c${n}`
-      const topic = lasting[between(this.#random, 0, lasting.length - 1)]?.name ?? ''
-      readers.push(
-        this.#publicClient(name).then(({ client, clock }) =>
-          new PublicReader({ name, client, clock, history, defect }).follow(topic, isOver),
-        ),
-      )
-    }
-    return readers
-  }
-
-  #operator(): Operator {
-    const client = this.#wireClient('operator')
-    return new Operator(client, { random: this.#random.fork(), history: this.history })
-  }
-
-  #wireClient(name: string): WireClient {
-    return new WireClient({
-      ...this.#clientPorts(name),
+    history.final = await readEverything({
       name,
-      coordinator: this.#coordinator.address,
+      client: this.#crowd.wireClient(name),
+      history,
+      defect,
     })
   }
 
-  async #publicClient(name: string): Promise<{ client: Client; clock: Clock }> {
-    const ports = this.#clientPorts(name)
-    const client = await connect(this.#coordinator.address, {
-      ...ports,
-      client: name,
-      requestTimeoutMs: between(this.#random, 1_000, 5_000),
-      refreshMs: between(this.#random, 500, 10_000),
-    })
-    return { client, clock: ports.clock }
+  #sharedRegistry(): SimRegistry {
+    const { scheduler: clock, trace } = this
+    return new SimRegistry({ clock, random: this.#random.fork(), trace })
   }
 
-  #clientPorts(name: string): { transport: Transport; clock: Clock; random: SeededRandom } {
-    const life: Life = { isOver: false }
-    if (!this.#clients.includes(name)) this.#clients.push(name)
-    return {
-      transport: this.#network.transport(name, life),
-      clock: lifeClock(this.scheduler, life, { skewMs: between(this.#random, -2_000, 2_000) }),
+  #groupWorkload(plan: GroupPlan): GroupWorkload {
+    const { trace, history, scheduler: clock } = this
+    const nodes = [...this.#coordinators, ...this.#brokers]
+    return new GroupWorkload({
+      plan,
+      clock,
       random: this.#random.fork(),
-    }
+      trace,
+      network: this.#network,
+      history,
+      coordinators: this.#addresses,
+      servers: nodes.map(({ name }) => name),
+      process: (name) => this.#crowd.process(name),
+      client: () => this.#crowd.publicClient('group-operator'),
+      look: () => this.#crowd.operator().look(),
+      defect: (what) => this.defect('member', what),
+    })
+  }
+
+  get #addresses(): string[] {
+    return this.#coordinators.map(({ address }) => address)
   }
 
   #nodeParts(): NodeParts {

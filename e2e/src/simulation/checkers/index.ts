@@ -1,11 +1,27 @@
 import type { Checker, History, Violation } from '../history.ts'
+import { groupLoss } from './group-loss.ts'
+import { groupOrder } from './group-order.ts'
 import { noLoss } from './no-loss.ts'
 import { offsetReuse } from './offset-reuse.ts'
 import { order } from './order.ts'
 import { phantom } from './phantom.ts'
+import { progressRegress } from './progress-regress.ts'
+import { redelivery } from './redelivery.ts'
 import { trueReceipts } from './true-receipts.ts'
+import { twoOwners } from './two-owners.ts'
 
-const checkers: readonly Checker[] = [noLoss, order, offsetReuse, phantom, trueReceipts]
+const checkers: readonly Checker[] = [
+  noLoss,
+  order,
+  offsetReuse,
+  phantom,
+  trueReceipts,
+  twoOwners,
+  progressRegress,
+  redelivery,
+  groupOrder,
+  groupLoss,
+]
 
 /** Judges a finished history by every checker. @returns `[]` when all is as it was promised */
 export function judge(history: History): Violation[] {

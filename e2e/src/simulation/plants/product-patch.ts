@@ -3,7 +3,7 @@ export type Method = (this: unknown, ...args: unknown[]) => unknown
 
 /** Names a method: the module's path below the package's built files, the class, the method. */
 export interface MethodName {
-  readonly package: '@popmq/broker' | '@popmq/protocol'
+  readonly package: '@popmq/broker' | '@popmq/client' | '@popmq/coordinator' | '@popmq/protocol'
   readonly module: string
   readonly className: string
   readonly method: string

@@ -95,7 +95,8 @@ export class Operator {
 
   async #purgeOne(): Promise<void> {
     const routes = await this.#client.routes()
-    const topic = routes.topics[between(this.#random, 0, routes.topics.length - 1)]
+    const topics = routes.topics.filter(({ name }) => topicPlans.some((plan) => plan.name === name))
+    const topic = topics[between(this.#random, 0, topics.length - 1)]
     if (topic === undefined) return
     const partition = between(this.#random, 0, topic.sets.length - 1)
     const caller = await this.#client.leader(routes, topic, partition)

@@ -2,7 +2,7 @@ import type { AckLevel, Client, OutgoingMessage, Producer, SendResult } from '@p
 import { between, type Clock, sleep } from '@popmq/kit'
 import type { SeededRandom } from '@popmq/kit/testing'
 import type { HistoryBook, Send } from '../history.ts'
-import { type TopicPlan, topicPlans } from './operator.ts'
+import type { TopicPlan } from './operator.ts'
 import type { Settle } from './wire-lane.ts'
 
 export interface PublicSenderParts {
@@ -12,6 +12,8 @@ export interface PublicSenderParts {
   readonly random: SeededRandom
   readonly history: HistoryBook
   readonly settle: Settle
+  /** The topics that it sends to. */
+  readonly topics: readonly TopicPlan[]
 }
 
 /** Sends by the public client, as a user would: by key, by partition, by dedup id or by turns. */
@@ -37,11 +39,11 @@ export class PublicSender {
   }
 
   async work(isOver: () => boolean): Promise<void> {
-    const { clock, random } = this.#parts
+    const { clock, random, topics } = this.#parts
     const mostPauseMs = between(random, 40, 300)
     while (!isOver()) {
       await sleep(clock, random.next() * mostPauseMs)
-      const plan = topicPlans[between(random, 0, topicPlans.length - 1)]
+      const plan = topics[between(random, 0, topics.length - 1)]
       if (plan !== undefined) this.#sendSome(plan)
     }
   }

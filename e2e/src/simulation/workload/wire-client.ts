@@ -7,20 +7,29 @@ import {
   type ReplyOf,
   type TopicInfo,
 } from '@popmq/protocol'
-import { Caller, type Transport } from '@popmq/transport'
+import { Caller, LeaderSearch, type Transport } from '@popmq/transport'
 
 export interface WireClientParts {
   readonly name: string
   readonly transport: Transport
   readonly clock: Clock
   readonly random: Random
-  /** host:port of the coordinator. */
-  readonly coordinator: string
+  /** host:port of each coordinator. */
+  readonly coordinators: readonly string[]
 }
 
 export type Routes = ReplyOf<typeof metadata>
 
 const callTimeoutMs = 3_000
+/** What is said by, or of, a coordinator that does not lead. */
+const notLed = [
+  'not_coordinator',
+  'unreachable',
+  'connection_lost',
+  'timed_out',
+  'shutting_down',
+  'registry_unavailable',
+] as const
 const longestTryMs = 120_000
 
 /**
@@ -30,9 +39,11 @@ const longestTryMs = 120_000
 export class WireClient {
   readonly parts: WireClientParts
   readonly #callers = new Map<string, Promise<Caller>>()
+  readonly #search: LeaderSearch
 
   constructor(parts: WireClientParts) {
     this.parts = parts
+    this.#search = new LeaderSearch(parts.coordinators)
   }
 
   /** The open connection to `address`, or a new one. */
@@ -49,11 +60,18 @@ export class WireClient {
     return opening
   }
 
-  /** Asks the coordinator once. */
+  /** Asks one coordinator once; where it does not answer as the leader, the next try is another's. */
   async ask<Q extends object, R>(exchange: Exchange<Q, R>, request: Q): Promise<R> {
-    const caller = await this.caller(this.parts.coordinator)
-    const { reply } = await caller.call(exchange, request, { timeoutMs: callTimeoutMs })
-    return reply
+    const address = this.#search.current
+    try {
+      const caller = await this.caller(address)
+      const { reply } = await caller.call(exchange, request, { timeoutMs: callTimeoutMs })
+      return reply
+    } catch (error) {
+      if (isMqError(error, ...notLed) && this.#search.current === address)
+        this.#search.passOn(error)
+      throw error
+    }
   }
 
   /** Asks until there is an answer; for what may be done twice. @throws MqError what the coordinator refuses for good */
