@@ -118,3 +118,12 @@ void test('health and metrics are on the port of the coordinator', async (t) => 
   assert.match(metrics, /request_seconds_count\{request="topic_create",error="no_brokers"\} 1/)
   assert.equal((await fetch(`http://${process.address}/other`)).status, 404)
 })
+
+void test('who signs in at ZooKeeper has a name and a password', async () => {
+  const registry = { zookeeper: '127.0.0.1:1', auth: 'mq' }
+  const onFatal = (error: MqError): never => assert.fail(error.message)
+  await assert.rejects(
+    coordinatorProcess({ registry, listen: '127.0.0.1:0', log: silentLog, onFatal }),
+    (error) => isMqError(error, 'invalid_config'),
+  )
+})

@@ -38,7 +38,11 @@ export type RegistryPlace =
   /** The data directory of the embedded registry: made when there is none, and this coordinator's alone. */
   | { readonly data: string }
   /** `host:port,host:port/path`: an ensemble, which any number of coordinators share. */
-  | { readonly zookeeper: string }
+  | {
+      readonly zookeeper: string
+      /** `user:password`, to sign in with `digest`; what is made is this user's alone. @defaultValue nobody signs in */
+      readonly auth?: string
+    }
 
 export interface CoordinatorProcess extends Closable {
   /** host:port where it listens, for the WebSocket, `/metrics`, `/healthz` and `/readyz`. */
@@ -66,7 +70,7 @@ export async function coordinatorProcess(
     const coordinator =
       'data' in place
         ? await startOnData(place.data, given, keep)
-        : await startOnZookeeper(place.zookeeper, given, keep)
+        : await startOnZookeeper(place, given, keep)
     const { address } = coordinator
     let closing: Promise<void> | undefined
     const close = (): Promise<void> => (closing ??= closeAll(opened))
@@ -106,14 +110,23 @@ async function startOnData(
 }
 
 async function startOnZookeeper(
-  hosts: string,
+  { zookeeper: hosts, auth }: Extract<RegistryPlace, { zookeeper: string }>,
   options: CoordinatorProcessOptions,
   keep: Keep,
 ): Promise<Coordinator> {
   const { log } = options
   const machine = { clock: systemClock, random: systemRandom }
-  const registry = new ZookeeperRegistry({ hosts, log, sessionMs: registrySessionMs, ...machine })
+  const given = auth === undefined ? {} : { auth: credentials(auth) }
+  const at = { hosts, log, sessionMs: registrySessionMs }
+  const registry = new ZookeeperRegistry({ ...at, ...machine, ...given })
   return start(options, keep(registry), keep)
+}
+
+/** @throws MqError `invalid_config` */
+function credentials(auth: string): { scheme: 'digest'; user: string; password: string } {
+  const colon = auth.indexOf(':')
+  if (colon < 1) throw new MqError('invalid_config', 'who signs in at ZooKeeper is user:password')
+  return { scheme: 'digest', user: auth.slice(0, colon), password: auth.slice(colon + 1) }
 }
 
 async function start(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { zookeeperPlace } from '../roles/registry-place.ts'
 import { transcript } from '../testing/fake-surroundings.ts'
 
 for (const where of ['', '--zookeeper zk:2181 --data d']) {
@@ -11,3 +12,12 @@ for (const where of ['', '--zookeeper zk:2181 --data d']) {
     assert.match(stderr, /give --zookeeper or --data: one of the two/)
   })
 }
+
+void test('who signs in at ZooKeeper is taken from the environment, and from nowhere else', () => {
+  assert.deepEqual(zookeeperPlace('zk:2181', {}), { zookeeper: 'zk:2181' })
+  const environment = { POPMQ_ZOOKEEPER_AUTH: 'mq:secret' }
+  assert.deepEqual(zookeeperPlace('zk:2181', environment), {
+    zookeeper: 'zk:2181',
+    auth: 'mq:secret',
+  })
+})

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Invocation } from '../invocation.ts'
 import { drain } from '../roles/drain.ts'
+import { zookeeperPlace } from '../roles/registry-place.ts'
 import { type CoordinatorStart, startCoordinator } from '../roles/start-coordinator.ts'
 import { type Act, asOption, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -13,7 +14,7 @@ export function addCoordinatorCommand(program: Command, act: Act): void {
     .requiredOption('--listen <host:port>', 'where it listens')
     .option(
       '--zookeeper <host:port,…>',
-      'the ZooKeeper that the coordinators share; /path behind it',
+      'the ZooKeeper that the coordinators share; /path behind it (POPMQ_ZOOKEEPER_AUTH: user:password)',
     )
     .option('--data <folder>', 'its data directory, when it is the only coordinator')
     .option('--advertise <host:port>', 'where others reach it (default: where it listens)')
@@ -34,7 +35,7 @@ async function runCoordinator(invocation: Invocation, flags: CoordinatorFlags): 
   const { output } = invocation
   const log = invocation.log('info')
   const { id, data, zookeeper, ...options } = flags
-  const registry = registryOf({ data, zookeeper })
+  const registry = registryOf({ data, zookeeper }, invocation.surroundings.environment)
   const coordinator = await startCoordinator({ ...options, id, registry, log })
   await output.object(
     { role: 'coordinator', id, address: coordinator.address, pid: process.pid },
@@ -44,14 +45,11 @@ async function runCoordinator(invocation: Invocation, flags: CoordinatorFlags): 
 }
 
 /** @throws wrong usage unless exactly one is given */
-function registryOf({
-  data,
-  zookeeper,
-}: {
-  data: string | undefined
-  zookeeper: string | undefined
-}): CoordinatorStart['registry'] {
+function registryOf(
+  { data, zookeeper }: { data: string | undefined; zookeeper: string | undefined },
+  environment: Readonly<Record<string, string | undefined>>,
+): CoordinatorStart['registry'] {
   if (data !== undefined && zookeeper === undefined) return { data }
-  if (zookeeper !== undefined && data === undefined) return { zookeeper }
+  if (zookeeper !== undefined && data === undefined) return zookeeperPlace(zookeeper, environment)
   throw wrongUsage('give --zookeeper or --data: one of the two')
 }

@@ -5,6 +5,7 @@ import type { Client } from '@popmq/client'
 import { isMqError } from '@popmq/protocol'
 import type { Invocation } from '../invocation.ts'
 import { drain } from '../roles/drain.ts'
+import { zookeeperPlace } from '../roles/registry-place.ts'
 import type { Role } from '../roles/role.ts'
 import { startBroker } from '../roles/start-broker.ts'
 import { startCoordinator } from '../roles/start-coordinator.ts'
@@ -68,7 +69,10 @@ async function startAll(
   try {
     const coordinator = await startCoordinator({
       id: 1,
-      registry: zookeeper === undefined ? { data: path.join(data, 'coordinator') } : { zookeeper },
+      registry:
+        zookeeper === undefined
+          ? { data: path.join(data, 'coordinator') }
+          : zookeeperPlace(zookeeper, invocation.surroundings.environment),
       listen: `localhost:${portBase}`,
       log,
     })

@@ -4,8 +4,10 @@ import type { Role } from './role.ts'
 
 export interface CoordinatorStart {
   readonly id: number
-  /** A data directory of its own, or the hosts of a ZooKeeper that coordinators share. */
-  readonly registry: { readonly data: string } | { readonly zookeeper: string }
+  /** A data directory of its own, or the hosts of a ZooKeeper that coordinators share, `auth` being `user:password`. */
+  readonly registry:
+    | { readonly data: string }
+    | { readonly zookeeper: string; readonly auth?: string }
   readonly listen: string
   readonly advertise?: string
   /** A folder of assignors that users brought. */
