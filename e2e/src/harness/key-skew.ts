@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { assert } from '@popmq/kit'
 import { SeededRandom } from '@popmq/kit/testing'
 
@@ -37,6 +38,14 @@ export function skewedEvents(seed: number): CommitEvent[] {
       removed: Math.floor(random.next() * 3_000),
     }
   })
+}
+
+/** The events of the file that `E2E_EVENTS` names, each with `id` and `author`; without it generated ones. */
+export function streamedEvents(seed: number): CommitEvent[] {
+  const file = process.env['E2E_EVENTS']
+  if (file === undefined) return skewedEvents(seed)
+  const lines = readFileSync(file, 'utf8').split('\n')
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as CommitEvent)
 }
 
 export function asNdjson(events: readonly CommitEvent[]): string {

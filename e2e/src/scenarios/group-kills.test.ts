@@ -5,7 +5,7 @@ import { Cluster } from '../harness/cluster.ts'
 import { type MemberReading, overlapsOf, runsOf, together } from '../harness/group-runs.ts'
 import { GroupWatch } from '../harness/group-watch.ts'
 import { History } from '../harness/history.ts'
-import { asNdjson, type CommitEvent, skewedEvents } from '../harness/key-skew.ts'
+import { asNdjson, type CommitEvent, streamedEvents } from '../harness/key-skew.ts'
 import { jsonLines, type Program } from '../harness/program.ts'
 import { visibleCount } from '../harness/reading.ts'
 import { scenario } from '../harness/scenario.ts'
@@ -27,7 +27,7 @@ scenario(
     await cluster.done('group', 'config', group, `sessionTimeout=${sessionMs}ms`)
     const client = await cluster.connect()
     const watch = scene.keep(new GroupWatch(client, group))
-    const events = skewedEvents(5)
+    const events = streamedEvents(5)
     const file = await scene.file('commits.ndjson', asNdjson(events))
     const reach = (share: number): Promise<void> =>
       until(async () => (await visibleCount(client, topic)) >= share * events.length, {
