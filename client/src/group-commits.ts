@@ -14,6 +14,8 @@ export interface GroupCommitsDeps {
   readonly isKept: boolean
   /** The coordinator does not know the member. */
   readonly over: (session: Session) => void
+  /** Partitions were refused as another's: deliver nothing of them. */
+  readonly fenced: () => void
   /** Something was answered: look again at what is due. */
   readonly settled: () => void
 }
@@ -113,12 +115,13 @@ export class GroupCommits {
 
   #notTaken(refusals: readonly CommitRefusal[]): void {
     if (refusals.length === 0) return
-    const { membership, clock } = this.#deps
+    const { membership, clock, fenced } = this.#deps
     const now = clock.monotonic()
     this.#dueAt = now + pauseMs
     for (const { entry, error } of refusals) {
       if (error.name === 'grant_fenced') membership.fenced(entry, now)
       else membership.notCommitted(entry, now)
     }
+    fenced()
   }
 }

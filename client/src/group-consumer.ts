@@ -94,6 +94,7 @@ export class MemberConsumer implements GroupConsumer {
       membership,
       isKept,
       over: (session) => this.#session.over(session),
+      fenced: () => this.#assignment.withhold(),
       settled: () => this.#settle(),
     })
     const parts = { assignment: this.#assignment, commits: this.#commits, isKept }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MqError, offset } from '@popmq/protocol'
+import { isMqError, MqError, offset } from '@popmq/protocol'
 import { fill, take, texts, valuesOf } from './testing/orders.ts'
 import { makeWorld } from './testing/world.ts'
 
@@ -71,4 +71,21 @@ void test('a commit is tried through a failover, and answered once it is durable
   assert.deepEqual([...cluster.groups.group('g').progress.values()], [3])
   assert.equal(cluster.count('commit'), faults.length + 1)
   await clock.run(1)
+})
+
+void test('a partition whose commit is refused as another one’s delivers nothing of what was fetched ahead', async () => {
+  const world = await makeWorld()
+  const { cluster, client, clock, until, failure } = world
+  cluster.addTopic('orders')
+  await fill(world, texts(4))
+  const group = cluster.groups.group('g')
+  const consumer = client.pullConsumer({ ...orders, commit: 'manual', maxBytes: 1 })
+  assert.deepEqual(valuesOf(await until(consumer.receive({ max: 1 }))), ['0'])
+  await clock.run(300)
+  // It was given away, and this member has not heard of it yet.
+  const member = group.members.get('m1')
+  assert.ok(member)
+  member.grants = []
+  assert.ok(isMqError(await failure(consumer.commit()), 'grant_fenced'))
+  assert.deepEqual(await until(consumer.receive({ waitMs: 200 })), [])
 })

@@ -68,7 +68,8 @@ export class PartitionEvents {
   /** Whether a reset may have set progress to `offset` or less between two places in the order. */
   mayBeReset(offset: number, [after, before]: readonly [after: number, before: number]): boolean {
     return this.of('reset').some(
-      ({ at, event }) => event.offset <= offset && at < before && event.done > after,
+      // Of two things at one place nobody knows which came first.
+      ({ at, event }) => event.offset <= offset && at < before && event.done >= after,
     )
   }
 }

@@ -148,7 +148,10 @@ export class GroupWorkload {
     const work = started.work()
     this.#members.set(started, work)
     const gone = (): void => void this.#members.delete(started)
-    work.then(gone, gone)
+    work.then(gone, (error: unknown) => {
+      gone()
+      defect(`${name} broke: ${String(error)}`)
+    })
   }
 
   #change(): void {
