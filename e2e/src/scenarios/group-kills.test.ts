@@ -94,13 +94,15 @@ scenario(
   },
 )
 
-/** Waits until that many live members hold all partitions and nothing moves. */
+/** Waits until that many members, all of them live, hold all partitions and nothing moves: who was killed is forgotten. */
 function isSettled(watch: GroupWatch, members: number): Promise<void> {
   return until(
     () => {
-      const { latest } = watch
-      const holding = latest?.memberList.filter(({ partitions }) => partitions.length > 0) ?? []
-      return latest?.state === 'stable' && holding.length === members
+      const { state, memberList = [] } = watch.latest ?? {}
+      const isHolding = memberList.every(
+        (each) => each.state === 'live' && each.partitions.length > 0,
+      )
+      return state === 'stable' && memberList.length === members && isHolding
     },
     { what: `${members} members to share the partitions` },
   )
