@@ -1,5 +1,5 @@
-import { nearest } from '@popmq/kit'
-import { limits, MqError, quoted, type TopicPolicy } from '@popmq/protocol'
+import { limits, type TopicPolicy } from '@popmq/protocol'
+import { invalidValue, msOf, unknownKey } from './policy-key.ts'
 
 /**
  * The keys that users write, and what they become in a topic's policy.
@@ -37,36 +37,17 @@ export function topicPolicyOf(
   let policy = base
   for (const [key, value] of Object.entries(config)) {
     const parse = Object.hasOwn(keys, key) ? keys[key] : undefined
-    if (parse === undefined) throw unknownKey(key)
+    if (parse === undefined) throw unknownKey('topic', { key, known: Object.keys(keys) })
     policy = { ...policy, ...parse(value, key) }
   }
   return policy
 }
 
-function unknownKey(key: string): MqError {
-  const known = Object.keys(keys)
-  const near = nearest(key, known)
-  const hint = near === undefined ? `the keys are ${known.join(', ')}` : `did you mean ${near}?`
-  return new MqError('invalid_config', `a topic has no key ${quoted(key)}: ${hint}`, {
-    facts: near === undefined ? {} : { nearest: near },
-  })
-}
-
-const msPerUnit: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
 function duration(value: string, key: string, most: number): number {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(value)
-  const unit = msPerUnit[match?.[2] ?? '']
-  const ms = value === '0' ? 0 : unit === undefined ? Number.NaN : Number(match?.[1]) * unit
+  const ms = value === '0' ? 0 : msOf(value)
   if (Number.isNaN(ms))
-    throw invalid(key, value, 'is not a time: write 200ms, 5s, 2m, 72h, 14d or 0')
-  if (ms > most) throw invalid(key, value, `is more than ${most} ms`)
+    throw invalidValue(key, value, 'is not a time: write 200ms, 5s, 2m, 72h, 14d or 0')
+  if (ms > most) throw invalidValue(key, value, `is more than ${most} ms`)
   return ms
 }
 
@@ -86,23 +67,20 @@ function size(
   const match = /^(\d{1,16})(KiB|MiB|GiB|TiB|)$/.exec(value)
   const unit = match === null ? undefined : bytesPerUnit[match[2] ?? '']
   if (unit === undefined)
-    throw invalid(key, value, 'is not a size: write 8388608, 64KiB, 8MiB, 1GiB or 1TiB')
+    throw invalidValue(key, value, 'is not a size: write 8388608, 64KiB, 8MiB, 1GiB or 1TiB')
   const bytes = Number(match?.[1]) * unit
-  if (bytes < least || bytes > most) throw invalid(key, value, `must be ${least} to ${most} bytes`)
+  if (bytes < least || bytes > most)
+    throw invalidValue(key, value, `must be ${least} to ${most} bytes`)
   return bytes
 }
 
 function replicas(value: string, key: string): number {
-  if (!/^[1-7]$/.test(value)) throw invalid(key, value, 'must be a whole number from 1 to 7')
+  if (!/^[1-7]$/.test(value)) throw invalidValue(key, value, 'must be a whole number from 1 to 7')
   if (value !== '1')
-    throw invalid(
+    throw invalidValue(
       key,
       value,
       'is not possible: replication is not available in this version, use 1',
     )
   return 1
-}
-
-function invalid(key: string, value: string, why: string): MqError {
-  return new MqError('invalid_config', `${key}=${quoted(value)} ${why}`, { facts: { key } })
 }

@@ -1,5 +1,6 @@
 import { nearest } from '@popmq/kit'
-import { type GroupPolicy, MqError, quoted } from '@popmq/protocol'
+import type { GroupPolicy } from '@popmq/protocol'
+import { invalidValue, msOf, unknownKey } from '../policy-key.ts'
 import { assignorNames } from './assignors/assignors.ts'
 
 /**
@@ -63,7 +64,7 @@ export function groupPolicyOf(
   let { policy } = base
   for (const [key, value] of Object.entries(config)) {
     const parse = Object.hasOwn(keys, key) ? keys[key] : undefined
-    if (parse === undefined) throw unknownKey(key)
+    if (parse === undefined) throw unknownKey('group', { key, known: Object.keys(keys) })
     policy = { ...policy, ...parse(value, key) }
   }
   if (config['assignor'] !== undefined) checkAssignor(policy.assignor, base.modules)
@@ -75,43 +76,21 @@ function checkAssignor(name: string, modules: Iterable<string>): void {
   if (known.includes(name)) return
   const near = nearest(name, known)
   const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean ${near}?`
-  throw invalid('assignor', name, `is not an assignor of this coordinator: ${hint}`)
-}
-
-function unknownKey(key: string): MqError {
-  const known = Object.keys(keys)
-  const near = nearest(key, known)
-  const hint = near === undefined ? `the keys are ${known.join(', ')}` : `did you mean ${near}?`
-  return new MqError('invalid_config', `a group has no key ${quoted(key)}: ${hint}`, {
-    facts: near === undefined ? {} : { nearest: near },
-  })
-}
-
-const msPerUnit: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
-/** @returns NaN for what is not a time */
-function msOf(value: string): number {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(value)
-  return Number(match?.[1]) * (msPerUnit[match?.[2] ?? ''] ?? Number.NaN)
+  throw invalidValue('assignor', name, `is not an assignor of this coordinator: ${hint}`)
 }
 
 function duration(value: string, key: string, [low, high]: readonly [number, number]): number {
   const ms = msOf(value)
-  if (Number.isNaN(ms)) throw invalid(key, value, 'is not a time: write 200ms, 5s, 2m, 72h or 14d')
-  if (ms < low || ms > high) throw invalid(key, value, `must be ${low} to ${high} ms`)
+  if (Number.isNaN(ms))
+    throw invalidValue(key, value, 'is not a time: write 200ms, 5s, 2m, 72h or 14d')
+  if (ms < low || ms > high) throw invalidValue(key, value, `must be ${low} to ${high} ms`)
   return ms
 }
 
 function count(value: string, key: string, [low, high]: readonly [number, number]): number {
   const number = /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN
   if (!(number >= low && number <= high))
-    throw invalid(key, value, `must be a whole number from ${low} to ${high}`)
+    throw invalidValue(key, value, `must be a whole number from ${low} to ${high}`)
   return number
 }
 
@@ -120,7 +99,7 @@ function word<const Words extends readonly string[]>(
   key: string,
   words: Words,
 ): Words[number] {
-  if (!words.includes(value)) throw invalid(key, value, `must be one of ${words.join(', ')}`)
+  if (!words.includes(value)) throw invalidValue(key, value, `must be one of ${words.join(', ')}`)
   return value
 }
 
@@ -132,10 +111,6 @@ function backoff(value: string, key: string): string {
   const isRising = range === null || (ms[0] ?? 0) <= (ms[1] ?? 0)
   const isFine = value.length <= 256 && isRising && ms.every((each) => each >= 1 && each <= most)
   if (!isFine)
-    throw invalid(key, value, 'is not a back-off: write exp:1s..10m, or 200ms, or 1s,10s,1m')
+    throw invalidValue(key, value, 'is not a back-off: write exp:1s..10m, or 200ms, or 1s,10s,1m')
   return value
-}
-
-function invalid(key: string, value: string, why: string): MqError {
-  return new MqError('invalid_config', `${key}=${quoted(value)} ${why}`, { facts: { key } })
 }
