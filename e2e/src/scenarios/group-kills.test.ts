@@ -14,7 +14,8 @@ import { zookeeperEnsemble } from '../harness/zookeeper.ts'
 
 const topic = 'commits'
 const group = 'readers'
-const idle = '5s'
+// Longer than nobody leads, even on a slow machine: who ends meanwhile is no kill.
+const idle = '30s'
 const sessionMs = 2_000
 
 scenario(
@@ -57,7 +58,7 @@ scenario(
     const { lines: rebalances } = await cluster.done('group', 'rebalances', group)
 
     for (const consumer of consumers.slice(2)) {
-      const { code, stderr } = await consumer.ended
+      const { code, stderr } = await consumer.stop('SIGTERM')
       assert.equal(code, 0, stderr)
     }
     await watch.close()
