@@ -5,10 +5,13 @@ import { decodeBody, encodeBodyHead, requestBodyLimits } from './body.ts'
 import { errorNumber } from './errors.ts'
 import { errorFrameType, frameHeaderBytes, readFrames, writeFrameHeader } from './frame.ts'
 import { golden, hexOf } from './golden.ts'
+import { decodeHistory, encodeHistory } from './history.ts'
 import { bornAt, formatMessageId } from './message-id.ts'
 import { decodeValue, prepareMessage, readSections } from './message.ts'
-import { epoch, logPosition, offset, partitionNumber, producerId, topicId } from './numbers.ts'
-import { marks } from './record-layout.ts'
+import { epoch, firstHeldNumber, groupId, logPosition, offset } from './numbers.ts'
+import { partitionNumber, producerId, topicId } from './numbers.ts'
+import { marks, recordFixedBytes } from './record-layout.ts'
+import { decodeSource, encodeSource, parseFingerprint } from './record-source.ts'
 import { RecordWriter } from './record-writer.ts'
 import { RecordView } from './record.ts'
 import { hello } from './requests/hello.ts'
@@ -113,4 +116,64 @@ void test('the golden record is what is read', () => {
     [record.position, record.offset, record.appendedAt, record.syncedBack],
     [4_096, 1_000, bornAtMs, 96],
   )
+})
+
+void test('the golden sections are what is written and read', () => {
+  const sections = {
+    deliverAt: bornAtMs,
+    tag: 'eu',
+    key: 'o-17',
+    headers: { trace: 'abc' },
+    dedupId: 'd-1',
+    history: Uint8Array.of(0xa0, 0xb0),
+    delayMs: 5_000,
+    source: Uint8Array.of(0xc0, 0xd0, 0xe0),
+  }
+  const message = prepareMessage(sections, '')
+  const bytes = new Uint8Array(message.recordBytes)
+  new RecordWriter(bytes).message(0, message, {
+    topicId: topicId(3),
+    partition: partitionNumber(5),
+    kind: 'delayed',
+    producerId: producerId(9),
+    producerEpoch: 1,
+    runCount: 1,
+    runBase: 16,
+    messageId: new Uint8Array(16),
+  })
+  assert.equal(hex(bytes.subarray(recordFixedBytes)), hexOf(golden.sections))
+  assert.deepEqual(readSections(new RecordView(bytes)), sections)
+})
+
+void test('the golden source is what is written and read', () => {
+  const source = {
+    cause: 'nack',
+    attempts: 3,
+    groupId: groupId(7),
+    topicId: topicId(3),
+    partition: partitionNumber(5),
+    expiries: 1,
+    settles: firstHeldNumber + 41,
+    offset: offset(1_000),
+    firstAppendedAt: bornAtMs,
+    fingerprint: parseFingerprint('00c0ffee00aa') ?? 0,
+    generation: 2,
+    at: bornAtMs + 60_000,
+  } as const
+  assert.equal(hex(encodeSource(source)), hexOf(golden.source))
+  assert.deepEqual(decodeSource(bytesOf('source')), source)
+})
+
+void test('the golden history is what is written and read', () => {
+  const attempt = {
+    n: 1,
+    at: bornAtMs,
+    consumer: 'w1',
+    heldMs: 250,
+    outcome: 'nack',
+    fingerprint: '00c0ffee00aa',
+    error: { type: 'TypeError', message: 'no total' },
+  } as const
+  assert.equal(hex(encodeHistory([attempt])), hexOf(golden.history))
+  assert.deepEqual(decodeHistory(bytesOf('history')), [attempt])
 })

@@ -46,6 +46,38 @@ const storedRecord: GoldenRows = [
   ...producerPart,
 ]
 
+const source: GoldenRows = [
+  ['01', 'version 1'],
+  ['01', 'cause: nack'],
+  ['0300', '3 deliveries before this copy'],
+  ['07000000', 'group id 7'],
+  ['03000000', 'topic id 3'],
+  ['0500', 'partition 5'],
+  ['0100', '1 of the deliveries ended without an answer'],
+  ['2900000000001000', 'settles: held number 2^52 + 41'],
+  ['e803000000000000', 'offset 1,000 of the first copy'],
+  ['00a8da769b01', 'the first copy was appended at 2026-01-01T00:00:00.000Z'],
+  ['aa00eeffc000', 'fingerprint of the last error: 00c0ffee00aa'],
+  ['02000000', 'generation 2 of the group in the partition'],
+  ['6092db769b01', 'this copy was made at 2026-01-01T00:01:00.000Z'],
+  ['0000', 'kept'],
+]
+
+const history: GoldenRows = [
+  ['a1', 'map of one'],
+  ['68 617474656d707473 81', '"attempts": array of one'],
+  ['a7', 'map of seven'],
+  ['61 6e 01', '"n": 1'],
+  ['62 6174 fb 4279b76daa800000', '"at": 2026-01-01T00:00:00.000Z, as a double'],
+  ['68 636f6e73756d6572 62 7731', '"consumer": "w1"'],
+  ['66 68656c644d73 18 fa', '"heldMs": 250'],
+  ['67 6f7574636f6d65 64 6e61636b', '"outcome": "nack"'],
+  ['6b 66696e6765727072696e74 6c 303063306666656530306161', '"fingerprint": "00c0ffee00aa"'],
+  ['65 6572726f72 a2', '"error": map of two'],
+  ['64 74797065 69 547970654572726f72', '"type": "TypeError"'],
+  ['67 6d657373616765 68 6e6f20746f74616c', '"message": "no total"'],
+]
+
 export const golden = {
   frame_header: [
     ['504d', 'magic "PM"'],
@@ -90,6 +122,18 @@ export const golden = {
   ],
   sent_record: sentRecord,
   stored_record: storedRecord,
+  sections: [
+    ['00a8da769b010000', 'deliver at 2026-01-01T00:00:00.000Z'],
+    ['0200 6575', 'tag: "eu"'],
+    ['0400 6f2d3137', 'key: "o-17"'],
+    ['0b000000 a1 65 7472616365 63 616263', 'headers: {"trace": "abc"}'],
+    ['0300 642d31', 'dedup id: "d-1"'],
+    ['02000000 a0b0', 'history, here of two bytes'],
+    ['8813000000000000', 'delay of 5,000 ms'],
+    ['0300 c0d0e0', 'source, here of three bytes'],
+  ],
+  source,
+  history,
 } as const satisfies Record<string, GoldenRows>
 
 /** The bytes of rows as one hex string. */

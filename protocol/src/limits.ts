@@ -14,6 +14,17 @@ export const limits = {
   mostMessageBytes: 64 * 1_048_576,
   /** A record may be this much longer than its message: fixed part, key, tag, headers, dedup id, history. */
   recordOverheadBytes: 262_144,
+  /** What a copy tells of earlier deliveries. */
+  historyBytes: 196_608,
+  /** Of one failure: its type, its message, its stack. Clients shorten what is longer. */
+  errorTypeBytes: 256,
+  errorBytes: 8_192,
+  /** The longest delay of a message or of a retry: a year. */
+  delayMs: 366 * 86_400_000,
+  /** The longest that a popped message is hidden without an extension. */
+  invisibleMs: 12 * 3_600_000,
+  /** Messages of one pop, and handles of one request that settles them. */
+  messagesPerPop: 10_000,
   /** A run is numbered in 16 bits. */
   messagesPerRun: 65_535,
   /** A frame's body: a maximal message with its record around it. */
@@ -26,7 +37,7 @@ export const limits = {
   requestItems: 65_536,
   replyItems: 4_194_304,
   /** How deep a field map nests, the body's own array counted. */
-  fieldDepth: 8,
+  fieldDepth: 9,
   /** Of a map in a body, and of the headers of a message. */
   keysPerMap: 64,
   /** Requests of one connection that may wait for an answer. */

@@ -11,13 +11,21 @@ import { textBytes } from './utf8.ts'
 /**
  * The sections between a record's fixed part and its body, each present when its flag is set, in this order:
  *    deliver at u64 | tag: length u16, UTF-8 | key: length u16, UTF-8 | headers: length u32, CBOR map text → text
- *    | dedup id: length u16, UTF-8 | history: length u32, bytes
+ *    | dedup id: length u16, UTF-8 | history: length u32, bytes | delay u64 | source: length u16, bytes
  */
 export interface MessageSections {
+  /** When the message is to become visible, in ms since 1970. */
+  readonly deliverAt?: number
   readonly tag?: string
   readonly key?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly dedupId?: string
+  /** What became of earlier deliveries: see `decodeHistory`. Only the broker writes it. */
+  readonly history?: Uint8Array
+  /** How long after its append the message is to become visible, in ms. */
+  readonly delayMs?: number
+  /** Where a copy comes from: see `decodeSource`. Only the broker writes it. */
+  readonly source?: Uint8Array
 }
 
 /** A message before it has a place: measured once, its texts still texts, so that their bytes are written only once. */
@@ -25,10 +33,14 @@ export interface PreparedMessage {
   readonly flags: number
   readonly tagHash: number
   readonly keyHash: number
+  readonly deliverAt: number | undefined
   readonly tag: string | undefined
   readonly key: string | undefined
   readonly headers: Uint8Array | undefined
   readonly dedupId: string | undefined
+  readonly history: Uint8Array | undefined
+  readonly delayMs: number | undefined
+  readonly source: Uint8Array | undefined
   readonly body: Uint8Array
   /** Length of the record that it will be. */
   readonly recordBytes: number
@@ -39,7 +51,7 @@ const decoder = new TextDecoder()
 
 /** @throws MqError `invalid_request` naming the section that is too long or not allowed. */
 export function prepareMessage(
-  { tag, key, headers, dedupId }: MessageSections,
+  { deliverAt, tag, key, headers, dedupId, history, delayMs, source }: MessageSections,
   value: unknown,
 ): PreparedMessage {
   const body = encodeBody(value)
@@ -62,18 +74,47 @@ export function prepareMessage(
     set |= flags.dedupId
     recordBytes += 2 + measured('dedupId', dedupId, limits.dedupIdBytes)
   }
+  if (deliverAt !== undefined) {
+    set |= flags.deliverAt
+    recordBytes += timed('deliverAt', deliverAt, 2 ** 48 - 1)
+  }
+  if (delayMs !== undefined) {
+    set |= flags.delay
+    recordBytes += timed('delayMs', delayMs, limits.delayMs)
+  }
+  if (history !== undefined) {
+    set |= flags.history
+    recordBytes += 4 + history.length
+  }
+  if (source !== undefined) {
+    set |= flags.source
+    recordBytes += 2 + source.length
+  }
   // Named one by one: a spread here took five microseconds a message.
   return {
     flags: set,
     tagHash: tag === undefined ? 0 : tagHash(tag),
     keyHash: key === undefined ? 0 : hashOfText(key),
+    deliverAt,
     tag,
     key,
     headers: headerBytes,
     dedupId,
+    history,
+    delayMs,
+    source,
     body,
     recordBytes,
   }
+}
+
+/** @returns the bytes that a time takes */
+function timed(name: string, value: number, most: number): number {
+  if (Number.isSafeInteger(value) && value >= 0 && value <= most) return 8
+  throw new MqError(
+    'invalid_request',
+    `${name} must be a whole number from 0 to ${most}, got ${value}`,
+  )
 }
 
 function measured(name: string, value: string, mostBytes: number): number {
@@ -126,18 +167,30 @@ export function readSections(record: RecordView): MessageSections {
     if (at > bodyStart) throw corrupt()
     return bytes.subarray(at - length, at)
   }
-  if ((set & flags.deliverAt) !== 0) at += 8
+  const takeTime = (flag: number): number | undefined => {
+    if ((set & flag) === 0) return undefined
+    at += 8
+    if (at > bodyStart) throw corrupt()
+    return view.getUint32(at - 8, true) + view.getUint32(at - 4, true) * 2 ** 32
+  }
+  const deliverAt = takeTime(flags.deliverAt)
   const tag = take(flags.tag, 2)
   const key = take(flags.key, 2)
   const headers = take(flags.headers, 4)
   const dedupId = take(flags.dedupId, 2)
-  take(flags.history, 4)
+  const history = take(flags.history, 4)
+  const delayMs = takeTime(flags.delay)
+  const source = take(flags.source, 2)
   if (at !== bodyStart) throw corrupt()
   return {
+    ...(deliverAt === undefined ? {} : { deliverAt }),
     ...(tag === undefined ? {} : { tag: decoder.decode(tag) }),
     ...(key === undefined ? {} : { key: decoder.decode(key) }),
     ...(headers === undefined ? {} : { headers: decodeHeaders(headers) }),
     ...(dedupId === undefined ? {} : { dedupId: decoder.decode(dedupId) }),
+    ...(history === undefined ? {} : { history }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(source === undefined ? {} : { source }),
   }
 }
 
@@ -153,6 +206,10 @@ export function sectionsHold(record: RecordView): boolean {
   if ((set & sectionFlags) === 0) return at === bodyStart
   for (const { flag, lengthBytes, mostBytes } of sectionLayout) {
     if ((set & flag) === 0) continue
+    if (lengthBytes === 0) {
+      at += 8
+      continue
+    }
     if (at + lengthBytes > bodyStart) return false
     const length = readLength(bytes, at, lengthBytes)
     if (length > mostBytes) return false
@@ -174,7 +231,9 @@ const sectionLayout = [
   { flag: flags.key, lengthBytes: 2, mostBytes: limits.keyBytes },
   { flag: flags.headers, lengthBytes: 4, mostBytes: limits.headersBytes },
   { flag: flags.dedupId, lengthBytes: 2, mostBytes: limits.dedupIdBytes },
-  { flag: flags.history, lengthBytes: 4, mostBytes: limits.recordOverheadBytes },
+  { flag: flags.history, lengthBytes: 4, mostBytes: limits.historyBytes },
+  { flag: flags.delay, lengthBytes: 0, mostBytes: 8 },
+  { flag: flags.source, lengthBytes: 2, mostBytes: 256 },
 ] as const
 const sectionFlags = sectionLayout.reduce((all, { flag }) => all | flag, 0)
 

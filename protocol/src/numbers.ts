@@ -59,6 +59,20 @@ export function* keysOfTopic(topic: TopicId): Generator<PartitionKey> {
   }
 }
 
+/**
+ * Held records (retries, delayed messages) have no place in a partition: their offset is a number of their own, from 2^52
+ * on, that each replica set gives out in order. So one number tells which of both it is.
+ */
+export const firstHeldNumber = 2 ** 52
+
+/** Whether an offset is the number of a held record. */
+export function isHeldNumber(value: number): boolean {
+  return value >= firstHeldNumber
+}
+
+/** Where a replica set counts its held records, as if they were a partition. */
+export const heldKey = 0 as PartitionKey
+
 const wordSpan = 0x1_0000_0000
 
 /** Reads a 64-bit little-endian number that must fit in 53 bits. */

@@ -62,10 +62,28 @@ export const messageIdBytes = 16
 /** What a record is. A number is never reused; an unknown one refuses the log by name. */
 export const recordKinds = {
   message: 1,
+  /** A message that failed, waiting for its next delivery to one group. Its offset is the number of a held record. */
+  retry: 2,
+  /** A message that a group gave up, in the group's topic of dead letters. */
+  dead: 3,
+  /** A message that becomes visible later. Its offset is the number of a held record. */
+  delayed: 4,
   horizon: 32,
   drop_segment: 33,
   epoch_start: 34,
   topic_gone: 35,
+  /** Which messages a group was handed, and until when. Nobody waits for it. */
+  leased: 36,
+  /** Which messages a group has done with. */
+  settled: 37,
+  /** A held record is due at another time, or no more. */
+  hold_changed: 38,
+  /** Letters of a group's dead letters are discarded or restored. */
+  letters_changed: 39,
+  /** A group goes on elsewhere in a partition. */
+  reset: 40,
+  /** A group was deleted. */
+  group_gone: 41,
 } as const
 export type RecordKind = keyof typeof recordKinds
 
@@ -80,6 +98,21 @@ export function kindName(number: number): RecordKind | undefined {
 
 export const marks = { moved: 1, lastOfRun: 2 } as const
 
+/** The kinds whose records carry a message. */
+export function carriesMessage(kind: number): boolean {
+  return kind >= recordKinds.message && kind <= recordKinds.delayed
+}
+
+/** The kinds whose records stand at an offset of a partition, and so in a consume queue. */
+export function isQueued(kind: number): boolean {
+  return kind === recordKinds.message || kind === recordKinds.dead
+}
+
+/** The kinds whose records are held one by one, by number, until a later record lets them go. */
+export function isHeld(kind: number): boolean {
+  return kind === recordKinds.retry || kind === recordKinds.delayed
+}
+
 /** Bits of `flags`. Bits 0–1 are the value form, bits 2–3 are kept for compression and are 0. */
 export const flags = {
   deliverAt: 1 << 4,
@@ -88,6 +121,8 @@ export const flags = {
   headers: 1 << 7,
   dedupId: 1 << 8,
   history: 1 << 9,
+  delay: 1 << 10,
+  source: 1 << 11,
 } as const
 export const valueForms = { bytes: 0, text: 1, json: 2 } as const
 export const valueFormMask = 0b11

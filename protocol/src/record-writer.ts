@@ -1,5 +1,11 @@
 import type { PreparedMessage } from './message.ts'
-import { type PartitionNumber, type ProducerId, type TopicId, writeU48 } from './numbers.ts'
+import {
+  type PartitionNumber,
+  type ProducerId,
+  type TopicId,
+  writeU48,
+  writeU64,
+} from './numbers.ts'
 import {
   crcStart,
   messageIdBytes,
@@ -84,8 +90,10 @@ export class RecordWriter {
     return end
   }
 
-  #sections(start: number, { tag, key, headers, dedupId }: PreparedMessage): number {
+  #sections(start: number, message: PreparedMessage): number {
+    const { deliverAt, tag, key, headers, dedupId, history, delayMs, source } = message
     let end = start
+    if (deliverAt !== undefined) end = this.#time(end, deliverAt)
     if (tag !== undefined) end = this.#text(end, tag)
     if (key !== undefined) end = this.#text(end, key)
     if (headers !== undefined) {
@@ -93,7 +101,22 @@ export class RecordWriter {
       this.#bytes.set(headers, end + 4)
       end += 4 + headers.length
     }
-    return dedupId === undefined ? end : this.#text(end, dedupId)
+    if (dedupId !== undefined) end = this.#text(end, dedupId)
+    if (history !== undefined) {
+      this.#view.setUint32(end, history.length, true)
+      this.#bytes.set(history, end + 4)
+      end += 4 + history.length
+    }
+    if (delayMs !== undefined) end = this.#time(end, delayMs)
+    if (source === undefined) return end
+    this.#view.setUint16(end, source.length, true)
+    this.#bytes.set(source, end + 2)
+    return end + 2 + source.length
+  }
+
+  #time(start: number, timeMs: number): number {
+    writeU64(this.#view, start, timeMs)
+    return start + 8
   }
 
   #text(start: number, text: string): number {

@@ -1,6 +1,10 @@
 import { exchange } from '../exchange.ts'
-import { type Checked, flag, list, object, optional, text, whole } from '../fields.ts'
-import type { Epoch, TopicId } from '../numbers.ts'
+import { bytes, type Checked, flag, list, object, oneOf, optional, text, whole } from '../fields.ts'
+import { limits } from '../limits.ts'
+import type { Epoch, GroupId, Offset, PartitionNumber, TopicId } from '../numbers.ts'
+import { groupPolicy } from './group-admin.ts'
+import { partitionState } from './group-lag.ts'
+import { groupModes } from './groups.ts'
 import { topicInfo } from './topics.ts'
 
 /**
@@ -29,13 +33,53 @@ export const brokerOpen = exchange({
   }),
 })
 
-const partitionLoad = object({
-  topicId: whole<TopicId>(1, 0xffff_ffff),
-  partition: whole(0, 1_023),
-  low: whole(),
-  high: whole(),
+const groupId = whole<GroupId>(1, 0xffff_ffff)
+const topicId = whole<TopicId>(1, 0xffff_ffff)
+const partition = whole<PartitionNumber>(0, limits.partitionsPerTopic - 1)
+
+/** What a broker must know of a group's reading of a topic. */
+export const servedTopic = object({
+  topicId,
+  mode: oneOf(...groupModes),
+  /** Tags wanted; absent: every message. */
+  tags: optional(list(text(limits.tagBytes), 64)),
+  isPaused: flag,
+  /** Of a popped topic: where the group began, by partition; what is not in it begins at its first message. */
+  starts: optional(list(whole<Offset>(), limits.partitionsPerTopic)),
+  /**
+   * Of a popped topic: the latest reset, numbered from 1 within the topic. A broker that knows an older one carries it
+   * out before it says that it has applied this version.
+   */
+  reset: optional(
+    object({
+      generation: whole(1, 0xffff_ffff),
+      offsets: list(
+        object({ partition, offset: whole<Offset>(), generation: whole(1, 0xffff_ffff) }),
+        limits.partitionsPerTopic,
+      ),
+    }),
+  ),
 })
-export type PartitionLoad = Checked<typeof partitionLoad>
+export type ServedTopic = Checked<typeof servedTopic>
+
+/** What a broker must know of a group. */
+export const servedGroup = object({
+  groupId,
+  name: text(limits.nameBytes),
+  policy: groupPolicy,
+  /** The topic of its dead letters: partition n is on replica set n. Not in the list of topics. */
+  deadTopicId: topicId,
+  topics: list(servedTopic, 1_000),
+})
+export type ServedGroup = Checked<typeof servedGroup>
+
+/** A key that handles are authenticated with. */
+export const handleKey = object({ id: whole(0, 255), key: bytes(64) })
+export type HandleKey = Checked<typeof handleKey>
+
+/** The coordinator wants to know where the messages of a group are. */
+export const wantedReport = object({ ticket: whole(), groupId })
+export type WantedReport = Checked<typeof wantedReport>
 
 /**
  * The broker's held request: it keeps the session alive, tells which version of the topics the broker has applied, and
@@ -56,5 +100,28 @@ export const brokerSession = exchange({
     version: whole(),
     /** All topics with a partition on this broker's set; absent when nothing changed. */
     topics: optional(list(topicInfo, 1_000_000)),
+    /** All groups; absent when nothing changed. */
+    groups: optional(list(servedGroup, 1_000_000)),
+    /** Newest first; handles are made with the first and read with all. Absent when nothing changed. */
+    handleKeys: optional(list(handleKey, 8)),
+    /** To be answered with `group_report`. */
+    wanted: optional(list(wantedReport, 1_000)),
   }),
+})
+
+/** Where the messages of a group are in the partitions that this broker leads. */
+export const groupReport = exchange({
+  type: 18,
+  name: 'group_report',
+  request: object({
+    brokerId: whole(1, 0xffff),
+    epoch: whole<Epoch>(1, 0xffff_ffff),
+    ticket: whole(),
+    /** Further requests of this ticket follow: partitions that do not fit into one. */
+    more: optional(flag),
+    partitions: list(partitionState, limits.partitionsPerGroup),
+    /** Delayed messages by topic. */
+    delayed: list(object({ topicId, count: whole() }), 1_000),
+  }),
+  reply: object({}),
 })

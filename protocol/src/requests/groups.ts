@@ -1,5 +1,5 @@
 import { exchange } from '../exchange.ts'
-import { type Checked, list, object, oneOf, optional, text, whole } from '../fields.ts'
+import { type Checked, flag, list, object, oneOf, optional, text, whole } from '../fields.ts'
 import { limits } from '../limits.ts'
 import type { Epoch, GroupId, Offset, PartitionNumber, TopicId } from '../numbers.ts'
 
@@ -12,8 +12,8 @@ const partition = whole<PartitionNumber>(0, limits.partitionsPerTopic - 1)
 const epoch = whole<Epoch>(1, 0xffff_ffff)
 const partitions = limits.partitionsPerGroup
 
-/** How a group reads: its members share the partitions, or each member reads all of them. */
-export const groupModes = ['pull', 'broadcast'] as const
+/** How a group reads a topic: its members share the partitions, or each member reads all of them, or it pops. */
+export const groupModes = ['pull', 'broadcast', 'pop'] as const
 export type GroupMode = (typeof groupModes)[number]
 
 /** A partition granted to a member. Commits and fetches name the epoch; a partition given away since is fenced. */
@@ -41,7 +41,7 @@ export const groupJoin = exchange({
   request: object({
     group: askedName,
     topics: list(askedName, 1_000),
-    mode: oneOf(...groupModes),
+    mode: oneOf('pull', 'broadcast'),
     /** Tags wanted, sorted; part of what all members must agree on. Absent: every message. */
     tags: optional(list(text(limits.tagBytes), 64)),
     /** A name that stays over restarts: its partitions wait for it until the session is over. */
@@ -144,5 +144,30 @@ export const commit = exchange({
       }),
       partitions,
     ),
+  }),
+})
+
+/**
+ * Names a group that pops topics; makes it if it is new. Answered once every live broker knows of it. Where a topic is
+ * new to the group, `starts` says where it begins, by partition; absent: at the first message kept.
+ * Refused with `subscription_conflict` where the group reads a topic in another way.
+ */
+export const groupOpen = exchange({
+  type: 61,
+  name: 'group_open',
+  request: object({
+    group: askedName,
+    topics: list(askedName, 1_000),
+    /** Tags wanted, sorted; part of what all consumers must agree on. Absent: every message. */
+    tags: optional(list(text(limits.tagBytes), 64)),
+    starts: optional(
+      list(object({ topicId, offsets: list(whole<Offset>(), limits.partitionsPerTopic) }), 1_000),
+    ),
+  }),
+  reply: object({
+    groupId,
+    invisibleMs: whole(1),
+    /** Topics that the group had not read before. */
+    topics: list(object({ name, topicId, isNew: flag }), 1_000),
   }),
 })
