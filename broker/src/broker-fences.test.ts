@@ -90,6 +90,6 @@ void test('a topic that is deleted takes what is known of its grants with it', a
   const world = new BrokerWorld()
   await world.start()
   await world.ask(fetch, { ...asking(granted(first, 9)), waitMs: 0 })
-  world.broker?.set?.updateTopics([])
+  await world.broker?.set?.update({ topics: [] })
   assert.equal(world.broker?.set?.fences.size, 0)
 })

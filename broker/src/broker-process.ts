@@ -1,4 +1,4 @@
-import { crc32 } from '@popmq/kit/checksum'
+import { authenticate, crc32 } from '@popmq/kit/checksum'
 import { type Log, systemClock, systemRandom } from '@popmq/kit'
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from '@popmq/kit/storage'
 import { type ErrorName, MqError } from '@popmq/protocol'
@@ -52,6 +52,7 @@ export async function brokerProcess(options: BrokerProcessOptions): Promise<Runn
     clock: systemClock,
     random: systemRandom,
     crc32,
+    authenticate,
     log: options.log,
     observe: metrics.observe.bind(metrics),
   }

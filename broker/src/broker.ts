@@ -18,6 +18,7 @@ import {
   type Routes,
   type Transport,
 } from '@popmq/transport'
+import { deliveryRoutes } from './delivery-routes.ts'
 import { claimIdentity, readIdentity } from './core/cluster-identity.ts'
 import { defaultSegmentBytes, type LogOptions, logOptions } from './core/options.ts'
 import { RecoveredSet } from './core/recovered-set.ts'
@@ -35,6 +36,8 @@ export interface BrokerPorts {
   readonly clock: Clock
   readonly random: Random
   readonly crc32: Checksum
+  /** Codes that handles are protected with: HMAC-SHA-256, 16 bytes. */
+  readonly authenticate: (key: Uint8Array, bytes: Uint8Array) => Uint8Array
   readonly log: Log
   readonly observe?: (event: ResponderEvent) => void
 }
@@ -122,6 +125,7 @@ export class Broker {
     this.#state = 'stopped'
     this.#timer?.cancel()
     this.#set?.waiters.wakeAll()
+    this.#set?.delivering.wakeAll()
     await this.#ticking
     await this.#link.close()
     if (!failed) await this.#set?.close()
@@ -129,12 +133,12 @@ export class Broker {
   }
 
   async #start(options: BrokerOptions): Promise<void> {
-    const { storage, transport, clock, crc32 } = this.#ports
+    const { storage, transport, clock, log } = this.#ports
     const { totalBytes } = await storage.space()
     const limits = logOptions({ segmentBytes: defaultSegmentBytes(totalBytes), ...options.log })
     const identity = await readIdentity(storage)
-    const recovered = await RecoveredSet.open({ storage, clock, crc32, options: limits })
-    this.#ports.log.info('log_recovered', recovered.facts)
+    const recovered = await RecoveredSet.open({ ...this.#ports, options: limits })
+    log.info('log_recovered', recovered.facts)
     const all = this.#routes()
     this.#listener = await transport.listen(options.listen, (channel) => {
       const observe = (event: ResponderEvent): void => this.#observe(event)
@@ -156,14 +160,23 @@ export class Broker {
     })
     this.#clusterId = opened.clusterId
     await claimIdentity(storage, opened)
-    this.#set = await recovered.lead({ ...opened, onFailed: (error) => this.#fail(error) })
+    this.#set = await recovered.lead({
+      ...opened,
+      onFailed: (error) => this.#fail(error),
+      onUnfit: (number, error) =>
+        log.warn('delayed_message_stuck', { number, error: String(error) }),
+    })
     this.#state = 'serving'
     this.#link.keep({
-      topics: (topics) => this.#set?.updateTopics(topics),
+      update: async ({ handleKeys, ...news }) => {
+        if (handleKeys !== undefined) this.#set?.delivering.dispatch.useKeys(handleKeys)
+        if (news.topics !== undefined || news.groups !== undefined) await this.#set?.update(news)
+      },
+      report: (group) => this.#serving().delivering.report(group),
       fenced: (error) => this.#fail(error),
     })
     this.#tickLater()
-    this.#ports.log.info('broker_serving', {
+    log.info('broker_serving', {
       brokerId: options.id,
       address,
       epoch: opened.epoch,
@@ -198,6 +211,7 @@ export class Broker {
       }),
       route(offsets, (request) => handleOffsets(request, parts())),
       route(purge, (request) => handlePurge(request, parts())),
+      ...deliveryRoutes({ serving, clock, isStopping: () => !this.isServing }),
     )
   }
 

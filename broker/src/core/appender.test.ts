@@ -181,7 +181,7 @@ void test('a topic that is gone takes its messages with it, and its id is free o
   const set = await sample.open()
   await set.whenSynced(placed(set.append(sample.run({ values: ['a', 'b'] }))).end)
   assert.equal(set.bounds(key).high, 2)
-  set.updateTopics([])
+  await set.update({ topics: [] })
   sample.topics = []
   await set.whenSynced(placed(set.append(sample.run({ topic: 2, values: ['c'] }))).end)
   assert.equal(set.bounds(key).high, 0)

@@ -1,19 +1,22 @@
-import { unreachable } from '@popmq/kit'
 import {
   type Checksum,
   type Epoch,
+  heldKey,
   type LogPosition,
   logPosition,
   marks,
   MqError,
   offset,
   type Offset,
+  type PartitionKey,
+  type Placement,
 } from '@popmq/protocol'
-import { type Placement, producerId, RecordView, type TimeMs, type TopicId } from '@popmq/protocol'
+import { producerId, RecordView, sourceBytes, type TimeMs, type TopicId } from '@popmq/protocol'
 import type { CommitLog } from './log/commit-log.ts'
 import { type ControlRecord, encodeControl } from './control-record.ts'
 import { findLeftOut, type HeldRun, type SortedRun, sortOut } from './deduplication.ts'
 import { type IncomingRun, type RunIdentity, verifyRun } from './incoming-run.ts'
+import { refusal, tooLong } from './run-refusal.ts'
 import type {
   DedupIds,
   DroppedRecord,
@@ -25,12 +28,21 @@ import type {
 
 /** Where a run lies: now, or since it was first sent. */
 export interface PlacedRun {
-  /** Of its first record that is in the log; the others follow, deduplicated ones left out. */
+  /**
+   * Of its first record that is in the log; the others follow, deduplicated ones left out. A held number when the run
+   * is of delayed messages.
+   */
   readonly baseOffset: Offset
   readonly appendedAt: TimeMs
   /** The run has the level asked when the log has it up to here. */
   readonly end: LogPosition
   readonly deduplicated: readonly DroppedRecord[]
+}
+
+/** Where a copy lies that the broker made. */
+export interface PlacedCopy {
+  readonly offset: Offset
+  readonly end: LogPosition
 }
 
 export interface AppenderParts {
@@ -57,7 +69,8 @@ export class Appender {
 
   /** Appends a run, or finds where it lies already. @returns why it is refused, if it is: then nothing was appended */
   append(run: IncomingRun): PlacedRun | MqError {
-    const identity = verifyRun(run, this.#parts.crc32)
+    const { crc32, log, producerRuns } = this.#parts
+    const identity = verifyRun(run, { crc32, nowMs: log.stamp() })
     if (identity instanceof MqError) return identity
     const numbered: Run = {
       ...identity,
@@ -65,43 +78,68 @@ export class Appender {
       key: run.key,
       count: run.count,
     }
-    const verdict = this.#parts.producerRuns.judge(numbered)
+    const verdict = producerRuns.judge(numbered)
     if (verdict.kind === 'duplicate') return this.#duplicate(run, verdict)
     if (verdict.kind !== 'append') return refusal(verdict, numbered)
     const placed = this.#place(run, identity)
-    if (!(placed instanceof MqError)) this.#parts.producerRuns.record(numbered, placed)
+    if (!(placed instanceof MqError)) producerRuns.record(numbered, placed)
     return placed
   }
 
-  /** Appends records that the broker makes, as one run. @returns the position behind them */
-  appendControl(control: ControlRecord): LogPosition {
+  /**
+   * Appends a record that the broker makes for itself. A patient one waits for the next sync that somebody else needs.
+   * @returns the position behind it
+   * @throws MqError `disk_full`, `broker_busy`, `disk_failed`, `shutting_down`, `message_too_large`; nothing is appended
+   */
+  appendControl(
+    control: ControlRecord,
+    { isPatient = false }: { readonly isPatient?: boolean } = {},
+  ): LogPosition {
     const bytes = encodeControl(control, this.#parts.crc32)
-    return this.#appendOwn(bytes, this.#placement(), 0)
+    return this.#appendOwn(bytes, this.#placement(), isPatient)
   }
 
   /** Appends a copy of a record of the log: same partition, offset and append time. @returns the position behind it */
   appendMoved(record: RecordView): LogPosition {
     const bytes = record.bytes.subarray(record.start, record.end)
-    const placement = { ...this.#placement(), offset: record.offset, appendedAt: record.appendedAt }
-    return this.#appendOwn(bytes, placement, marks.moved)
+    const { offset: at, appendedAt } = record
+    return this.#appendOwn(bytes, this.#placement({ offset: at, appendedAt, marks: marks.moved }))
   }
 
-  #appendOwn(bytes: Uint8Array, placement: Placement, extraMarks: number): LogPosition {
+  /**
+   * Appends a copy that the broker made of a message, see `copyRecord`: with the next offset of a partition, or the
+   * next held number under `heldKey`. Its append time is not before `notBefore`: a time that has come.
+   * @throws MqError as `appendControl`
+   */
+  appendCopy(bytes: Uint8Array, key: PartitionKey, notBefore: TimeMs = 0): PlacedCopy {
+    const { nextOffsets, log } = this.#parts
+    const placement = { offset: nextOffsets.next(key), appendedAt: log.stamp(notBefore) }
+    const end = this.#appendOwn(bytes, this.#placement(placement))
+    nextOffsets.take(key, 1)
+    return { offset: placement.offset, end }
+  }
+
+  #appendOwn(bytes: Uint8Array, placement: Placement, isPatient = false): LogPosition {
     const { log } = this.#parts
+    if (bytes.length > log.mostRunBytes) throw tooLong(bytes.length, log.mostRunBytes)
     const room = log.reserve(bytes.length)
     placement.position = log.end
-    placement.marks = marks.lastOfRun | extraMarks
+    placement.marks |= marks.lastOfRun
     room.bytes.set(bytes, room.start)
     this.#record.move(room.bytes, room.start).patch(placement)
-    log.take(bytes.length)
+    log.take(bytes.length, { isPatient })
     return log.end
   }
 
   #place(run: IncomingRun, identity: RunIdentity): PlacedRun | MqError {
-    if (run.bytes.length > this.#parts.log.mostRunBytes)
-      return tooLong(run.bytes.length, this.#parts.log.mostRunBytes)
+    const { mostRunBytes } = this.#parts.log
+    const mostBytes = mostRunBytes - (identity.isDelayed ? roomToGrow : 0)
+    if (run.bytes.length > mostBytes) return tooLong(run.bytes.length, mostBytes)
+    const counter = identity.isDelayed ? heldKey : run.key
     try {
-      return identity.hasDedupIds ? this.#placeDeduplicated(run) : this.#placeWhole(run)
+      return identity.hasDedupIds
+        ? this.#placeDeduplicated(run, counter)
+        : this.#placeWhole(run, counter)
     } catch (error) {
       // `reserve` says that the log takes nothing now; anything else is a defect.
       if (error instanceof MqError) return error
@@ -109,13 +147,16 @@ export class Appender {
     }
   }
 
-  /** One copy into the log's memory, then a tight loop that patches each record. */
-  #placeWhole(run: IncomingRun): PlacedRun {
+  /**
+   * One copy into the log's memory, then a tight loop that patches each record. `counter` gives the offsets: the
+   * partition, or all that is held.
+   */
+  #placeWhole(run: IncomingRun, counter: PartitionKey): PlacedRun {
     const { log, nextOffsets } = this.#parts
     const room = log.reserve(run.bytes.length)
     room.bytes.set(run.bytes, room.start)
     const placement = this.#placement()
-    const base = nextOffsets.take(run.key, run.count)
+    const base = nextOffsets.take(counter, run.count)
     const end = room.start + run.bytes.length
     placement.offset = base
     for (let at = room.start; at < end;) {
@@ -132,7 +173,7 @@ export class Appender {
   }
 
   /** Record by record: those whose dedup id was seen within the window are left out. */
-  #placeDeduplicated(run: IncomingRun): PlacedRun | MqError {
+  #placeDeduplicated(run: IncomingRun, counter: PartitionKey): PlacedRun | MqError {
     const { log, nextOffsets, dedupIds } = this.#parts
     const nowMs = log.stamp()
     dedupIds.expire(nowMs)
@@ -141,13 +182,13 @@ export class Appender {
         retryAfterMs: 1_000,
       })
     const sorted = sortOut(run, dedupIds, nowMs)
-    const base = nextOffsets.next(run.key)
+    const base = nextOffsets.next(counter)
     if (sorted.kept.length === 0)
       return { baseOffset: base, appendedAt: nowMs, end: sorted.end, deduplicated: sorted.dropped }
-    const placement = { ...this.#placement(), offset: base }
+    const placement = this.#placement({ offset: base })
     const { appendedAt } = placement
     const ends = this.#appendKept(run, sorted, placement)
-    nextOffsets.take(run.key, sorted.kept.length)
+    nextOffsets.take(counter, sorted.kept.length)
     for (const [index, { dedupId }] of sorted.kept.entries()) {
       if (dedupId === undefined) continue
       const receipt = {
@@ -196,7 +237,7 @@ export class Appender {
     return ends
   }
 
-  #placement(): Placement {
+  #placement(given: Partial<Placement> = {}): Placement {
     const { log, epoch } = this.#parts
     return {
       position: log.end,
@@ -205,6 +246,7 @@ export class Appender {
       marks: 0,
       leaderEpoch: epoch,
       syncedPosition: log.synced,
+      ...given,
     }
   }
 
@@ -234,44 +276,5 @@ export class Appender {
   }
 }
 
-function tooLong(bytes: number, most: number): MqError {
-  return new MqError(
-    'message_too_large',
-    `a run of ${bytes} bytes does not fit in a segment of ${most}`,
-    { facts: { bytes } },
-  )
-}
-
-/** Why a run cannot be appended, as the producer is told. */
-function refusal(
-  verdict: Exclude<RunVerdict, { kind: 'append' | 'duplicate' }>,
-  run: Run,
-): MqError {
-  const which = `run ${run.base}+${run.count} of producer ${run.producerId} epoch ${run.producerEpoch}`
-  switch (verdict.kind) {
-    case 'gap':
-      return new MqError(
-        'sequence_gap',
-        `${which} leaves a gap: the next base is ${verdict.expectedBase}`,
-        {
-          facts: { expectedBase: verdict.expectedBase },
-        },
-      )
-    case 'unknown':
-      return new MqError(
-        'producer_unknown',
-        `${which} does not begin at 0 and its producer is not known here`,
-      )
-    case 'fenced':
-      return new MqError(
-        'producer_fenced',
-        `${which} is of an old epoch: ${verdict.currentEpoch} is in use`,
-      )
-    case 'reused':
-      return new MqError('sequence_reused', `${which} was used for other bytes`)
-    case 'tooOld':
-      return new MqError('sequence_too_old', `${which} is older than the runs that are remembered`)
-    default:
-      return unreachable(verdict)
-  }
-}
+/** A delayed message becomes longer when it is due, by its source, and must still fit. */
+const roomToGrow = 2 + sourceBytes

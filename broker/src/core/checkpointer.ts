@@ -1,17 +1,16 @@
 import type { Clock } from '@popmq/kit'
 import type { LogPosition } from '@popmq/protocol'
-import type { ConsumeQueues } from './consume-queue/index.ts'
-import { queuesSection } from './derived-state.ts'
 import type { Checkpoints } from './log/checkpoint.ts'
 import type { CommitLog } from './log/commit-log.ts'
 import type { Sequencer } from './sequencers/index.ts'
+import type { ViewSet } from './view-set.ts'
 import type { Views } from './views.ts'
 
 export interface CheckpointerParts {
   readonly checkpoints: Checkpoints
   readonly log: CommitLog
   readonly views: Views
-  readonly queues: ConsumeQueues
+  readonly viewSet: ViewSet
   readonly sequencers: ReadonlyMap<string, Sequencer>
   /** What is known of the log as a whole. */
   readonly facts: () => LogFacts
@@ -57,28 +56,28 @@ export class Checkpointer {
 
   /** Whether enough has been appended, or enough time gone by, for another one. */
   get isDue(): boolean {
-    const { log, clock, queues, checkpointBytes, checkpointMs } = this.#parts
+    const { log, clock, viewSet, checkpointBytes, checkpointMs } = this.#parts
     const grown = log.end - this.#last
     return (
       grown >= checkpointBytes ||
-      queues.dirtyBytes >= mostDirtyBytes ||
+      viewSet.queues.dirtyBytes >= mostDirtyBytes ||
       (grown > 0 && clock.monotonic() - this.#lastAtMs >= checkpointMs)
     )
   }
 
   /** Writes one. `isClean` marks a stop in good order: nothing may be appended any more. */
   async write(isClean = false): Promise<void> {
-    const { checkpoints, log, views, queues, sequencers, facts, clock } = this.#parts
+    const { checkpoints, log, views, viewSet, sequencers, facts, clock } = this.#parts
     const sequenced = log.end
     const sections = new Map<string, Uint8Array>()
     for (const [name, sequencer] of sequencers) sections.set(name, sequencer.encode())
     sections.set(factsSection, new TextEncoder().encode(JSON.stringify(facts())))
     await log.whenSynced(sequenced)
     await views.whenApplied(sequenced)
-    await queues.flush()
+    await viewSet.queues.flush()
     // From here to the end of this turn: the views as they are at one position.
     const { applied: viewed } = views
-    sections.set(queuesSection, queues.encode(viewed))
+    for (const [name, section] of viewSet.encode(viewed)) sections.set(name, section)
     const cleanEnd = isClean ? log.end : undefined
     this.#notNeeded = await checkpoints.write({
       sequenced,
@@ -89,6 +88,6 @@ export class Checkpointer {
     })
     this.#last = sequenced
     this.#lastAtMs = clock.monotonic()
-    await queues.removeDropped(this.#notNeeded)
+    await viewSet.queues.removeDropped(this.#notNeeded)
   }
 }

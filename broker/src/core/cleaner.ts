@@ -1,4 +1,4 @@
-import { RecordView, recordKinds, type LogPosition, writeU64 } from '@popmq/protocol'
+import { isHeld, isQueued, RecordView, type LogPosition, writeU64 } from '@popmq/protocol'
 import type { Appender } from './appender.ts'
 import type { ConsumeQueues } from './consume-queue/index.ts'
 import type { BlockCache } from './log/block-cache.ts'
@@ -8,11 +8,19 @@ import { readBlocks } from './log/log-scan.ts'
 import type { Segment, Segments } from './log/segments.ts'
 import type { Views } from './views.ts'
 
+/** Says which held records are alive. */
+export interface Holds {
+  /** Whether the held record of this number is the one at `position`. What is not applied yet counts as alive. */
+  pointsAt(number: number, position: LogPosition): boolean
+}
+
 export interface CleanerParts {
   readonly log: CommitLog
   readonly segments: Segments
   readonly appender: Appender
   readonly queues: Pick<ConsumeQueues, 'isLive' | 'liveBytes' | 'dropIndexFile'>
+  /** The records that are held one by one, by number. */
+  readonly holds: Holds
   readonly views: Views
   readonly reader: LogReader
   readonly cache: BlockCache
@@ -30,6 +38,9 @@ const leastRolledBytes = 1_024
  *     kept ──at most `cleanBelowShare` alive, of it or of all closed ones──▶ moving      its survivors are appended again, marked as moved
  *     moving ──all applied──▶ emptied                       a drop record says that nothing names it any more
  *     emptied ──no checkpoint needs it, no reader holds it──▶ removed
+ *
+ * What survives depends on the kind of a record. A message or dead letter does while its entry points at it: it is
+ * readable, or somebody has it in hand. A retry or delayed message does while it is held. A control record never does.
  *
  * Everything is decided in the log, so a crash in any state begins again at `kept` and finds less to move.
  */
@@ -121,13 +132,21 @@ export class Cleaner {
   }
 
   async #moveBlock(block: Uint8Array): Promise<void> {
-    const { queues, appender } = this.#parts
+    const { appender } = this.#parts
     const record = new RecordView()
     for (let at = 0; at < block.length; at = record.end) {
       record.move(block, at)
-      if (record.kind === recordKinds.message && (await queues.isLive(record)))
-        appender.appendMoved(record)
+      const isAlive = this.#isAlive(record)
+      if (isAlive === true || (isAlive !== false && (await isAlive))) appender.appendMoved(record)
     }
+  }
+
+  #isAlive(record: RecordView): boolean | Promise<boolean> {
+    const { queues, holds } = this.#parts
+    if (isQueued(record.kind)) return queues.isLive(record)
+    if (!isHeld(record.kind)) return false
+    const { offset, position } = record
+    return holds.pointsAt(offset, position)
   }
 
   async #remove(segment: Segment): Promise<void> {

@@ -10,7 +10,7 @@ import { topicId, type TopicId } from '@popmq/protocol'
 
 /** A record that the broker makes for itself. */
 export interface ControlRecord {
-  readonly kind: Exclude<RecordKind, 'message'>
+  readonly kind: Exclude<RecordKind, 'message' | 'retry' | 'dead' | 'delayed'>
   /** The topic it is about, if it is about one. */
   readonly topicId?: TopicId
   readonly body: Uint8Array

@@ -6,12 +6,12 @@ import {
   type TopicId,
   topicOfKey,
 } from '@popmq/protocol'
-import { ConsumeQueues } from './consume-queue/index.ts'
 import type { Checkpoint } from './log/checkpoint.ts'
 import { readBlocks, visitRecords } from './log/log-scan.ts'
 import type { Segments } from './log/segments.ts'
 import { DedupIds, NextOffsets, ProducerRuns } from './sequencers/index.ts'
 import type { Topics } from './topics.ts'
+import { ViewSet } from './view-set.ts'
 import { needsPages } from './views.ts'
 
 /** Everything that is derived from a log: sequencers as of its end, views as of its commit position. */
@@ -19,10 +19,8 @@ export interface DerivedState {
   readonly nextOffsets: NextOffsets
   readonly producerRuns: ProducerRuns
   readonly dedupIds: DedupIds
-  readonly queues: ConsumeQueues
+  readonly viewSet: ViewSet
 }
-
-export const queuesSection = 'consume-queues'
 
 export interface RebuildParts {
   readonly storage: Storage
@@ -46,31 +44,31 @@ export async function rebuildState(parts: RebuildParts): Promise<DerivedState> {
     const section = sections.get(name)
     if (section !== undefined) sequencer.restore(section)
   }
-  const queues = new ConsumeQueues({ storage, crc32 })
-  await queues.start(sections.get(queuesSection))
-  for (const { base } of segments.all) queues.roll(base)
+  const viewSet = new ViewSet({ storage, crc32 })
+  await viewSet.start(sections)
+  for (const { base } of segments.all) viewSet.roll(base)
   for await (const block of readBlocks(segments, sequenced, end)) {
     const unseen: number[] = []
     visitRecords([block], (record) => {
       for (const sequencer of Object.values(sequencers)) sequencer.observe(record)
       if (record.position >= viewed) unseen.push(record.start)
     })
-    await applyAll(queues, block, unseen)
+    await applyAll(viewSet, block, unseen)
   }
-  return { ...sequencers, queues }
+  return { ...sequencers, viewSet }
 }
 
 /** Records are applied in order; one that needs pages from disk is waited for. `starts` are places in `block`. */
 async function applyAll(
-  queues: ConsumeQueues,
+  viewSet: ViewSet,
   block: Uint8Array,
   starts: readonly number[],
 ): Promise<void> {
   const record = new RecordView()
   for (const start of starts) {
     record.move(block, start)
-    if (needsPages(record)) await queues.prepare([record])
-    queues.apply(record)
+    if (needsPages(record)) await viewSet.prepare([record])
+    viewSet.apply(record)
   }
 }
 

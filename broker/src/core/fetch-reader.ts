@@ -6,7 +6,7 @@ import {
   logPosition,
   MqError,
 } from '@popmq/protocol'
-import { offset, type Offset, partitionKey } from '@popmq/protocol'
+import { type GroupId, offset, type Offset, partitionKey, type PartitionKey } from '@popmq/protocol'
 import { type ConsumeQueues, type EntryRange, EntryView } from './consume-queue/index.ts'
 import type { LogReader } from './log/log-reader.ts'
 import type { Topics } from './topics.ts'
@@ -15,6 +15,8 @@ export interface FetchReaderParts {
   readonly queues: Pick<ConsumeQueues, 'bounds' | 'slice' | 'sliceNow'>
   readonly log: Pick<LogReader, 'pinned' | 'read'>
   readonly topics: Pick<Topics, 'led'>
+  /** The offsets that a group has set aside. @defaultValue none */
+  readonly asideOf?: (group: GroupId, key: PartitionKey) => ReadonlySet<Offset> | undefined
 }
 
 export interface Fetched {
@@ -132,12 +134,16 @@ export class FetchReader {
     const range = now ?? (await this.#sliceOrRefusal(asked))
     if ('result' in range) return range
     const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
+    const { grant } = asked
+    // What the group has set aside comes to it as a retry.
+    const aside = grant === undefined ? undefined : this.#parts.asideOf?.(grant.groupId, key)
     const stretches: Stretch[] = []
     let bytes = 0
     let next: Offset = range.from
     for (let index = 0; index < range.count; index += 1) {
       const entry = range.entry(index, this.#entry)
-      if (wanted === undefined || wanted.has(entry.tagHash)) {
+      const isWanted = wanted === undefined || wanted.has(entry.tagHash)
+      if (isWanted && aside?.has(offset(range.from + index)) !== true) {
         if (bytes + entry.size > limit.room && !(limit.isFirst && bytes === 0)) break
         extend(stretches, entry.position, entry.size)
         bytes += entry.size

@@ -4,10 +4,12 @@ import {
   MqError,
   type PartitionKey,
   type PartitionNumber,
+  recordFields,
   recordKinds,
   RecordView,
 } from '@popmq/protocol'
-import { sectionsHold, type TopicId } from '@popmq/protocol'
+import { limits, sectionsHold, type TimeMs, type TopicId } from '@popmq/protocol'
+import { dueWishOf } from './holds/due-time.ts'
 import { foldRunCrc } from './sequencers/index.ts'
 
 /** One run as a producer sent it: its records, contiguous. */
@@ -28,13 +30,22 @@ export interface RunIdentity {
   /** Folded over the crc of each record. */
   readonly crc: number
   readonly hasDedupIds: boolean
+  /** Its records are held until they are due: they are counted as held records, not in their partition. */
+  readonly isDelayed: boolean
 }
 
-/** Flags that only the broker may set in this version. */
-const brokerFlags = flags.deliverAt | flags.history
+export interface RunChecks {
+  readonly crc32: Checksum
+  /** The append time that the run would get: it never goes back, so a run sent again is not refused for its delay. */
+  readonly nowMs: TimeMs
+}
+
+/** Flags that only the broker may set. */
+const brokerFlags = flags.history | flags.source
+const delayFlags = flags.deliverAt | flags.delay
 
 /** Checks every record of a run before anything is appended. @returns what it is, or why it is refused */
-export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqError {
+export function verifyRun(run: IncomingRun, { crc32, nowMs }: RunChecks): RunIdentity | MqError {
   const record = new RecordView()
   const { bytes } = run
   let at = 0
@@ -50,6 +61,7 @@ export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqEr
       return tooLarge(record.bodyLength, run.maxMessageBytes)
     const why = whyForeign(record, run)
     if (why !== undefined) return refused(index, why)
+    if (record.kind === recordKinds.delayed && isTooFar(record, nowMs)) return tooFar(index)
     crc = foldRunCrc(crc, record.crc)
     allFlags |= record.flags
     at = record.end
@@ -64,21 +76,38 @@ export function verifyRun(run: IncomingRun, crc32: Checksum): RunIdentity | MqEr
     base: first.runBase,
     crc,
     hasDedupIds: (allFlags & flags.dedupId) !== 0,
+    isDelayed: first.kind === recordKinds.delayed,
   }
 }
 
 /** Why a record cannot be part of this run; the first record stands for the producer. */
 function whyForeign(record: RecordView, run: IncomingRun): string | undefined {
-  if (record.kind !== recordKinds.message) return 'is of a kind that only the broker makes'
+  const { kind, flags: set } = record
+  if (kind !== recordKinds.message && kind !== recordKinds.delayed)
+    return 'is of a kind that only the broker makes'
+  if (kind !== run.bytes[recordFields.kind])
+    return 'is of another kind than the first: messages and delayed ones are not mixed'
   if (record.topicId !== run.topicId || record.partition !== run.partition)
     return 'is for another partition'
   if (record.runCount !== run.count) return 'names another number of records in its run'
-  if (record.attempt !== 0 || (record.flags & brokerFlags) !== 0)
+  if (record.attempt !== 0 || (set & brokerFlags) !== 0)
     return 'has fields that only the broker sets'
+  if (!hasItsDelay(kind, set)) return 'must have one delay if it is delayed, and none if it is not'
   if (!sectionsHold(record)) return 'has sections that do not add up to its length'
   return sameProducer(record, run.bytes)
     ? undefined
     : 'is of another producer, epoch or run than the first'
+}
+
+function hasItsDelay(kind: number, set: number): boolean {
+  const delays = set & delayFlags
+  if (kind === recordKinds.message) return delays === 0
+  return delays === flags.deliverAt || delays === flags.delay
+}
+
+function isTooFar(record: RecordView, nowMs: TimeMs): boolean {
+  const { deliverAt = 0, delayMs = 0 } = dueWishOf(record)
+  return deliverAt > nowMs + limits.delayMs || delayMs > limits.delayMs
 }
 
 function sameProducer(record: RecordView, bytes: Uint8Array): boolean {
@@ -90,6 +119,14 @@ function sameProducer(record: RecordView, bytes: Uint8Array): boolean {
 
 function refused(index: number, why: string): MqError {
   return new MqError('corrupt_record', `record ${index} of a run ${why}`, { facts: { index } })
+}
+
+function tooFar(index: number): MqError {
+  return new MqError(
+    'invalid_request',
+    `record ${index} of a run is delayed by more than ${limits.delayMs} ms`,
+    { facts: { index } },
+  )
 }
 
 function tooLarge(bytes: number, most: number): MqError {

@@ -1,4 +1,4 @@
-import type { Clock, Storage } from '@popmq/kit'
+import type { Clock, Random, Storage } from '@popmq/kit'
 import {
   asMqError,
   type Checksum,
@@ -7,10 +7,12 @@ import {
   logPosition,
   MqError,
 } from '@popmq/protocol'
-import type { TopicId, TopicInfo } from '@popmq/protocol'
+import type { HandleKey, ServedGroup, TopicId, TopicInfo } from '@popmq/protocol'
 import { Appender } from './appender.ts'
+import type { Authenticate } from './delivery/lease-token.ts'
 import { Checkpointer, factsSection, type LogFacts } from './checkpointer.ts'
 import { Cleaner } from './cleaner.ts'
+import { Delivering } from './delivering.ts'
 import { type DerivedState, goneTopics, rebuildState } from './derived-state.ts'
 import { FetchReader } from './fetch-reader.ts'
 import { BlockCache } from './log/block-cache.ts'
@@ -31,6 +33,8 @@ export interface RecoveredSetParts {
   readonly storage: Storage
   readonly clock: Clock
   readonly crc32: Checksum
+  readonly random: Random
+  readonly authenticate: Authenticate
   readonly options: LogOptions
 }
 
@@ -40,8 +44,13 @@ export interface LeadershipGrant {
   readonly epoch: Epoch
   readonly setId: number
   readonly topics: readonly TopicInfo[]
+  readonly groups: readonly ServedGroup[]
+  /** Handles are made with the first, and read with all. */
+  readonly handleKeys: readonly HandleKey[]
   /** The data can no longer be trusted to this process. */
   readonly onFailed: (error: MqError) => void
+  /** A delayed message cannot be made visible for now. */
+  readonly onUnfit: (number: number, error: unknown) => void
 }
 
 /** Facts about a recovery, for logs and for the coordinator. */
@@ -107,22 +116,29 @@ export class RecoveredSet {
         `the log holds epoch ${this.facts.highestEpoch} and the coordinator gave ${grant.epoch}`,
       )
     }
-    const topics = new Topics(grant.setId, grant.topics)
+    const topics = new Topics(grant.setId, grant.topics, grant.groups)
     const { storage, crc32 } = this.#parts
     const log = { segments: this.#segments, checkpoint: this.#checkpoint, end: this.#log.end }
     return this.#build(grant, topics, await rebuildState({ ...log, storage, crc32, topics }))
   }
 
-  async #build(
-    { epoch, onFailed }: LeadershipGrant,
-    topics: Topics,
-    state: DerivedState,
-  ): Promise<ReplicaSet> {
+  async #build(grant: LeadershipGrant, topics: Topics, state: DerivedState): Promise<ReplicaSet> {
+    const { epoch, onFailed } = grant
     const { clock, crc32, options, storage } = this.#parts
-    const { nextOffsets, producerRuns, dedupIds, queues } = state
+    const { nextOffsets, producerRuns, dedupIds, viewSet } = state
+    const { queues } = viewSet
     const waiters = new Waiters(clock)
+    const leading: { delivering?: Delivering } = {}
     const fail = (error: unknown): void => onFailed(asMqError(error))
-    const views = new Views({ queues, waiters, applied: this.#log.end, onFailed: fail })
+    const views = new Views({
+      viewSet,
+      applied: this.#log.end,
+      onFailed: fail,
+      onApplied: (applied, visible) => {
+        for (const key of visible) waiters.wake(key)
+        leading.delivering?.applied(applied, visible)
+      },
+    })
     const log = this.#openLog(views, onFailed)
     views.follow(log.tail)
     const cache = new BlockCache(this.#segments, {
@@ -135,7 +151,7 @@ export class RecoveredSet {
     const appender = new Appender({ ...state, log, crc32, epoch, dedupWindowMs })
     const basis = { ...options, clock, options, log, segments: this.#segments, topics, ...state }
     const parts = { ...basis, cache, appender, views, waiters }
-    const cleaner = new Cleaner({ ...parts, reader })
+    const cleaner = new Cleaner({ ...parts, queues, holds: viewSet, reader })
     const checkpointer = new Checkpointer({
       ...parts,
       checkpoints: new Checkpoints(storage, crc32),
@@ -148,16 +164,35 @@ export class RecoveredSet {
     const gone = goneTopics(state, topics)
     const started = appender.appendControl({ kind: 'epoch_start', body: new Uint8Array(0) })
     await this.#beginEpoch(log, started)
-    return new ReplicaSet({
+    const { lastAppendedAt } = this.facts
+    const delivering = new Delivering({
+      ...this.#parts,
+      ...grant,
       ...parts,
+      reader,
+      lastAppendedAt,
+      onFailed: fail,
+    })
+    leading.delivering = delivering
+    const set = new ReplicaSet({
+      ...parts,
+      queues,
+      delivering,
       space: () => storage.space(),
-      reader: new FetchReader({ queues, log: reader, topics }),
+      reader: new FetchReader({
+        queues,
+        log: reader,
+        topics,
+        asideOf: (group, key) => delivering.asideOf(group, key),
+      }),
       retention: new Retention({ queues, topics }),
       cleaner,
       checkpointer,
       gone,
-      lastAppendedAt: this.facts.lastAppendedAt,
+      lastAppendedAt,
     })
+    delivering.start(grant.groups, grant.handleKeys)
+    return set
   }
 
   /** On a full disk the record waits in memory and reads go on: nothing is acknowledged before it is synced. */

@@ -15,7 +15,7 @@ import { logOptions } from './options.ts'
 import { RecoveredSet } from './recovered-set.ts'
 import type { ReplicaSet } from './replica-set.ts'
 import { sampleRun } from './testing/sample-run.ts'
-import { sampleTopic } from './testing/sample-set.ts'
+import { sampleGroups, samplePorts, sampleTopic } from './testing/sample-set.ts'
 
 /** What was promised of one partition: acknowledged below `high`, purged below `low`. */
 interface Promised {
@@ -38,8 +38,13 @@ const keyOf = (partition: number): ReturnType<typeof partitionKey> =>
 const valueAt = (partition: number, at: number): string => `${partition}:${at}`.padEnd(90, '.')
 
 async function open(storage: Storage, number: number): Promise<ReplicaSet> {
-  const recovered = await RecoveredSet.open({ storage, clock: new Scheduler(), crc32, options })
-  const grant = { setId: 1, topics: [sampleTopic], onFailed: () => undefined }
+  const recovered = await RecoveredSet.open({
+    ...samplePorts,
+    storage,
+    clock: new Scheduler(),
+    options,
+  })
+  const grant = { ...sampleGroups, setId: 1, topics: [sampleTopic], onFailed: () => undefined }
   return recovered.lead({ ...grant, epoch: epoch(number) })
 }
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crc32 } from '@popmq/kit/checksum'
 import type { CrashMode, MemoryStorage } from '@popmq/kit/testing'
 import { epoch, isMqError, offset, partitionNumber } from '@popmq/protocol'
 import fc from 'fast-check'
 import { logOptions } from './options.ts'
 import { RecoveredSet } from './recovered-set.ts'
+import { sampleGroups, samplePorts } from './testing/sample-set.ts'
 import { ModelledSet, orders, partitions } from './testing/modelled-set.ts'
 
 const partition = fc.nat(partitions - 1)
@@ -178,12 +178,13 @@ void test('a log of an older epoch is not led again', async () => {
   await world.open()
   await world.sync(0)
   const recovered = await RecoveredSet.open({
+    ...samplePorts,
     storage: world.storage,
     clock: world.clock,
-    crc32,
     options: logOptions(),
   })
-  const grant = { epoch: epoch(1), setId: 1, topics: [orders], onFailed: () => undefined }
+  const lead = { epoch: epoch(1), setId: 1, topics: [orders], onFailed: () => undefined }
+  const grant = { ...sampleGroups, ...lead }
   await assert.rejects(recovered.lead(grant), (error: unknown) =>
     isMqError(error, 'registry_behind'),
   )

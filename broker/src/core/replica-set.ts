@@ -6,6 +6,7 @@ import {
   type MqError,
   type Offset,
   type PartitionKey,
+  type ServedGroup,
   type TimeMs,
   type TopicId,
   type TopicInfo,
@@ -19,6 +20,7 @@ import {
   type Horizon,
   mostHorizons,
 } from './consume-queue/index.ts'
+import type { Delivering } from './delivering.ts'
 import { type DiskVerdict, judgeDisk } from './disk-room.ts'
 import type { FetchReader } from './fetch-reader.ts'
 import { GrantFences } from './grant-fences.ts'
@@ -35,6 +37,7 @@ import {
   runLifetimeMs,
 } from './sequencers/index.ts'
 import type { Topics } from './topics.ts'
+import type { ViewSet } from './view-set.ts'
 import type { Views } from './views.ts'
 import type { Waiters } from './waiters.ts'
 
@@ -51,7 +54,9 @@ export interface ReplicaSetParts {
   readonly nextOffsets: NextOffsets
   readonly producerRuns: ProducerRuns
   readonly dedupIds: DedupIds
+  readonly viewSet: ViewSet
   readonly queues: ConsumeQueues
+  readonly delivering: Delivering
   readonly views: Views
   readonly waiters: Waiters
   readonly reader: FetchReader
@@ -62,6 +67,12 @@ export interface ReplicaSetParts {
   readonly gone: Iterable<TopicId>
   /** The append time of the newest record at the start; 0 for an empty log. */
   readonly lastAppendedAt: TimeMs
+}
+
+/** What the coordinator told: each list whole, absent when nothing in it changed. */
+export interface TopicNews {
+  readonly topics?: readonly TopicInfo[] | undefined
+  readonly groups?: readonly ServedGroup[] | undefined
 }
 
 /** A commit log that this broker leads, with all that is derived from it: what the handlers see. */
@@ -91,6 +102,12 @@ export class ReplicaSet {
   }
   get waiters(): Waiters {
     return this.#parts.waiters
+  }
+  get delivering(): Delivering {
+    return this.#parts.delivering
+  }
+  get viewSet(): ViewSet {
+    return this.#parts.viewSet
   }
   get disk(): DiskVerdict {
     return this.#disk
@@ -131,11 +148,14 @@ export class ReplicaSet {
     await views.whenApplied(end)
   }
 
-  /** Takes the coordinator's list of topics. What is gone from it loses its messages for good. */
-  updateTopics(topics: readonly TopicInfo[]): void {
-    const { topics: known } = this.#parts
+  /**
+   * Takes the coordinator's lists. Topics that are gone from it lose their messages for good, and so do groups their dead
+   * letters; what resets are new is carried out before it resolves.
+   */
+  async update({ topics, groups }: TopicNews): Promise<void> {
+    const { topics: known, delivering } = this.#parts
     const before = [...known.all]
-    known.update(topics)
+    known.update(topics ?? [...known.users], groups)
     const gone = before.filter(({ id }) => known.get(id) === undefined)
     for (const { id } of gone) {
       this.#gone.add(id)
@@ -144,12 +164,24 @@ export class ReplicaSet {
     this.#forgetGone()
     // A reader of a deleted topic is told at once.
     for (const { id } of gone) for (const key of keysOfTopic(id)) this.#parts.waiters.wake(key)
+    if (groups === undefined) delivering.dispatch.topicsChanged()
+    else await delivering.update(groups)
   }
 
   /** Upkeep: looks at the disk, lets go what is too old, cleans, writes a checkpoint. Called again and again, never twice at once. */
   async tick(): Promise<void> {
-    const { clock, options, space, log, producerRuns, dedupIds, cleaner, checkpointer } =
-      this.#parts
+    const {
+      clock,
+      options,
+      space,
+      log,
+      producerRuns,
+      dedupIds,
+      cleaner,
+      checkpointer,
+      delivering,
+    } = this.#parts
+    delivering.tick()
     const { freeBytes } = await space()
     this.#disk = judgeDisk(freeBytes, options.segmentBytes)
     this.#forgetGone()
@@ -163,7 +195,8 @@ export class ReplicaSet {
 
   /** Syncs what was appended and leaves a checkpoint behind, so that the next start reads nothing again. */
   async close(): Promise<void> {
-    const { log, checkpointer, queues, segments } = this.#parts
+    const { log, checkpointer, queues, segments, delivering } = this.#parts
+    await delivering.close()
     await log.close()
     // On a full disk some records were never synced: they were not acknowledged, and a checkpoint would claim them.
     if (log.synced === log.end) await checkpointer.write(true)
@@ -173,7 +206,7 @@ export class ReplicaSet {
 
   /** Figures for metrics. */
   stats(): Readonly<Record<string, number>> {
-    const { log, waiters, queues, cache, producerRuns, dedupIds } = this.#parts
+    const { log, waiters, queues, cache, producerRuns, dedupIds, delivering, viewSet } = this.#parts
     return {
       logEndBytes: log.end,
       logSyncedBytes: log.synced,
@@ -183,6 +216,8 @@ export class ReplicaSet {
       diskReadBytes: cache.diskBytes,
       producerWindows: producerRuns.size,
       dedupIds: dedupIds.size,
+      delayedMessages: viewSet.delays.size,
+      ...delivering.dispatch.stats(),
     }
   }
 

@@ -52,3 +52,19 @@ void test('what retention let go stays gone after a crash', async () => {
   sample.storage = sample.storage.crash({ mode: 'lose' })
   assert.deepEqual((await sample.open()).bounds(key), { low: 15, high: 20 })
 })
+
+void test('a shorter retention counts at once', async () => {
+  const sample = new SampleSet({ retentionMs: 0 })
+  const keeping = (retentionMs: number): void => {
+    sample.topics = [{ ...sampleTopic, policy: { ...sampleTopic.policy, retentionMs } }]
+  }
+  keeping(3_600_000)
+  const set = await sample.open()
+  await fill(sample, set, 10)
+  await set.tick()
+  assert.deepEqual(set.bounds(key), { low: 0, high: 10 })
+  keeping(5_000)
+  await set.update({ topics: sample.topics })
+  await set.tick()
+  assert.deepEqual(set.bounds(key), { low: 5, high: 10 })
+})

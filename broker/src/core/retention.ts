@@ -14,14 +14,16 @@ export interface RetentionParts {
  * Decides which messages their topic no longer keeps. It only decides: the leader appends a horizon record, and applying
  * that raises the low offsets.
  *
+ * The dead letters of groups are topics as any other here.
+ *
  * By age: a message appended more than `retention` ago goes. By size: a topic whose partitions here hold more than their
  * share of `maxBytes` loses the same share of each partition, oldest first.
  */
 export class Retention {
   readonly #parts: RetentionParts
   readonly #entry = new EntryView()
-  /** When the oldest message of a partition can first be too old: until then it need not be looked at. */
-  readonly #nextLook = new Map<PartitionKey, TimeMs>()
+  /** No message of a partition was appended before: until that is too old it need not be looked at. */
+  readonly #oldest = new Map<PartitionKey, TimeMs>()
 
   constructor(parts: RetentionParts) {
     this.#parts = parts
@@ -48,12 +50,11 @@ export class Retention {
   async #lowByAge(key: PartitionKey, { policy }: TopicInfo, nowMs: TimeMs): Promise<Offset> {
     const { queues } = this.#parts
     const { low, high } = queues.bounds(key)
-    if (policy.retentionMs === 0 || low === high || nowMs < (this.#nextLook.get(key) ?? 0))
-      return low
+    if (policy.retentionMs === 0 || low === high) return low
+    if (nowMs < (this.#oldest.get(key) ?? 0) + policy.retentionMs) return low
     const kept = await queues.offsetAt(key, nowMs - policy.retentionMs)
     const oldest = await queues.slice(key, kept, { maxEntries: 1 })
-    if (oldest.count > 0)
-      this.#nextLook.set(key, oldest.entry(0, this.#entry).appendedAt + policy.retentionMs)
+    if (oldest.count > 0) this.#oldest.set(key, oldest.entry(0, this.#entry).appendedAt)
     return kept
   }
 

@@ -6,15 +6,15 @@ import {
   recordKinds,
   type RecordView,
 } from '@popmq/protocol'
-import type { ConsumeQueues } from './consume-queue/index.ts'
 import { visitRecords } from './log/log-scan.ts'
 import type { MemoryTail } from './log/memory-tail.ts'
-import type { Waiters } from './waiters.ts'
+import type { ViewSet } from './view-set.ts'
 
 export interface ViewsParts {
-  readonly queues: Pick<ConsumeQueues, 'apply' | 'prepare' | 'roll'>
-  readonly waiters: Pick<Waiters, 'wake'>
+  readonly viewSet: Pick<ViewSet, 'apply' | 'prepare' | 'roll'>
   readonly applied: LogPosition
+  /** Everything below the position is applied, and messages became visible in these partitions. */
+  readonly onApplied: (applied: LogPosition, visible: ReadonlySet<PartitionKey>) => void
   readonly onFailed: (error: unknown) => void
 }
 
@@ -89,22 +89,22 @@ export class Views {
     visitRecords(slices, (record) => {
       if (this.#isLoading) return
       if (record.position === this.#boundaries[0]) {
-        this.#parts.queues.roll(record.position)
+        this.#parts.viewSet.roll(record.position)
         this.#boundaries.shift()
       }
       if (this.#mustLoad(record)) return
-      const key = this.#parts.queues.apply(record)
+      const key = this.#parts.viewSet.apply(record)
       if (key !== undefined) touched.add(key)
       this.#applied = (record.position + record.length) as LogPosition
     })
-    for (const key of touched) this.#parts.waiters.wake(key)
+    this.#parts.onApplied(this.#applied, touched)
     this.#tellApplied()
   }
 
   /** Whether the record needs pages that are not in memory; begins to load them. */
   #mustLoad(record: RecordView): boolean {
     if (!needsPages(record) || this.#preparedAt === record.position) return false
-    const loading = this.#parts.queues.prepare([record])
+    const loading = this.#parts.viewSet.prepare([record])
     if (loading === undefined) return false
     this.#isLoading = true
     this.#preparedAt = record.position

@@ -4,11 +4,16 @@ import {
   brokerOpen,
   brokerSession,
   type Epoch,
+  type GroupId,
+  groupReport,
+  type HandleKey,
   isMqError,
   MqError,
   type ReplyOf,
   type RequestOf,
+  type ServedGroup,
   type TopicInfo,
+  type WantedReport,
 } from '@popmq/protocol'
 import { Caller, LeaderSearch, type Reply, type Transport } from '@popmq/transport'
 
@@ -34,22 +39,39 @@ export interface BrokerFacts {
 
 export interface OpenedSession extends ReplyOf<typeof brokerOpen> {
   readonly topics: readonly TopicInfo[]
+  readonly groups: readonly ServedGroup[]
+  /** Newest first: handles are made with the first, and read with all. */
+  readonly handleKeys: readonly HandleKey[]
 }
 
+/** Each list whole; absent when nothing in it has changed. */
+export type LinkNews = Pick<ReplyOf<typeof brokerSession>, 'topics' | 'groups' | 'handleKeys'>
+
+/** Where the messages of a group are, as this broker knows it now. */
+export type LinkReport = Pick<RequestOf<typeof groupReport>, 'partitions' | 'delayed'>
+
 export interface LinkEvents {
-  /** Takes the whole list of topics anew; the coordinator is told when this returns. */
-  readonly topics: (topics: readonly TopicInfo[]) => void
-  /** Another process has this broker's id: this one must stop. */
+  /**
+   * Takes news; the coordinator is told that they are applied when this resolves. One at a time, and meanwhile the session
+   * is kept. What it throws ends the link as `fenced` does.
+   */
+  readonly update: (news: LinkNews) => Promise<void>
+  /** What the coordinator wants to know of a group; of one that is not known here, empty lists. */
+  readonly report: (groupId: GroupId) => Promise<LinkReport>
+  /** This broker must stop: another process has its id, or it could not take news. */
   readonly fenced: (error: MqError) => void
 }
 
 const holdMs = 2_000
 const answerMs = 5_000
+/** Of one request: so many fit into its limits. */
+const partitionsPerReport = 1_000
 
 /**
  * The broker's end of its session with the coordinator that leads, whichever that is.
  *
- *     opening ──broker_open──▶ open ──held request answered──▶ open      topics applied, then told with the next one
+ *     opening ──broker_open──▶ open ──held request answered──▶ open      news applied, then told with the next one
+ *     open ──news not applied yet──▶ open                                 it renews meanwhile, under the version before
  *     open ──connection lost, none leads──▶ open                          tried again; the broker leads on
  *     open ──not_coordinator──▶ open                                      at once with the one that is named
  *     open ──broker_fenced──▶ fenced                                      for good
@@ -62,7 +84,11 @@ export class CoordinatorLink {
   readonly #search: LeaderSearch
   #caller: Caller | undefined
   #epoch: Epoch | undefined
+  /** Of what is applied: the coordinator waits for it with whoever made the change. */
   #version = 0
+  #sessionMs = 0
+  /** Asked for with the answer that `open` had. */
+  #wanted: readonly WantedReport[] = []
   #loop: Promise<void> = Promise.resolve()
 
   constructor(parts: LinkParts) {
@@ -72,7 +98,7 @@ export class CoordinatorLink {
   }
 
   /**
-   * Opens the session and learns the topics; tries until a coordinator answers.
+   * Opens the session and learns topics, groups and keys; tries until a coordinator answers.
    * @throws MqError `foreign_cluster`, `registry_behind`, `data_missing`, `broker_id_in_use`, `closed`
    */
   async open(facts: BrokerFacts): Promise<OpenedSession> {
@@ -89,8 +115,11 @@ export class CoordinatorLink {
     const first = await this.#insist((caller) =>
       caller.call(brokerSession, this.#session(0), { timeoutMs: answerMs }),
     )
-    this.#version = first.reply.version
-    return { ...opened.reply, topics: first.reply.topics ?? [] }
+    const { version, topics = [], groups = [], handleKeys = [], wanted = [] } = first.reply
+    this.#version = version
+    this.#sessionMs = opened.reply.sessionMs
+    this.#wanted = wanted
+    return { ...opened.reply, topics, groups, handleKeys }
   }
 
   /** The id can seem to be in use by this very broker, as it was before it was killed: that session is waited out once. */
@@ -107,7 +136,7 @@ export class CoordinatorLink {
     }
   }
 
-  /** Keeps the session; the topics told by `open` are applied already. */
+  /** Keeps the session; what `open` told is applied already. */
   keep(events: LinkEvents): void {
     this.#loop = this.#keep(events)
   }
@@ -126,23 +155,83 @@ export class CoordinatorLink {
     await caller.close()
   }
 
-  async #keep({ topics, fenced }: LinkEvents): Promise<void> {
+  async #keep(events: LinkEvents): Promise<void> {
     const { signal } = this.#stop
+    this.#reportAll(this.#wanted, events)
     while (!signal.aborted) {
       try {
-        const { reply } = await this.#insist((caller) =>
-          caller.call(brokerSession, this.#session(holdMs), {
-            timeoutMs: holdMs + answerMs,
-            signal,
-          }),
-        )
-        if (reply.topics !== undefined) topics(reply.topics)
-        this.#version = reply.version
+        const { version, wanted, ...news } = await this.#renew(holdMs)
+        this.#reportAll(wanted, events)
+        if (isNews(news)) await this.#apply(news, events)
+        // Stopped meanwhile: nobody is told that they are applied.
+        if (!signal.aborted) this.#version = version
       } catch (error) {
         if (signal.aborted) return
-        fenced(asMqError(error))
+        events.fenced(asMqError(error))
         return
       }
+    }
+  }
+
+  /** Waits until they are applied, or it stops. What is told meanwhile is told again afterwards. */
+  async #apply(news: LinkNews, events: LinkEvents): Promise<void> {
+    const { signal } = this.#stop
+    const over = new AbortController()
+    const end = (): void => over.abort()
+    signal.addEventListener('abort', end, { signal: over.signal })
+    const failed = events
+      .update(news)
+      .then(() => undefined, asMqError)
+      .finally(end)
+    await this.#keepUntil(over.signal, events)
+    if (signal.aborted) return
+    const error = await failed
+    if (error !== undefined) throw error
+  }
+
+  async #keepUntil(over: AbortSignal, events: LinkEvents): Promise<void> {
+    for (;;) {
+      await sleep(this.#parts.clock, this.#sessionMs / 3, over)
+      if (over.aborted) return
+      const { wanted } = await this.#renew(0)
+      this.#reportAll(wanted, events)
+    }
+  }
+
+  async #renew(waitMs: number): Promise<ReplyOf<typeof brokerSession>> {
+    const { signal } = this.#stop
+    const { reply } = await this.#insist((caller) =>
+      caller.call(brokerSession, this.#session(waitMs), { timeoutMs: waitMs + answerMs, signal }),
+    )
+    return reply
+  }
+
+  /** Answers beside the held request. */
+  #reportAll(wanted: readonly WantedReport[] = [], events: LinkEvents): void {
+    for (const each of wanted) {
+      this.#report(each, events).catch((error: unknown) => {
+        // Whoever asked is told that these partitions are unknown; the session's own requests find out what is wrong.
+        this.#parts.log.debug('report_not_sent', { error: asMqError(error).message })
+      })
+    }
+  }
+
+  async #report({ ticket, groupId }: WantedReport, events: LinkEvents): Promise<void> {
+    const { partitions, delayed } = await events.report(groupId)
+    const caller = this.#caller
+    // A connection made anew may lead to a coordinator who did not ask.
+    if (caller === undefined) return
+    const who = { brokerId: this.#parts.brokerId, epoch: this.#epoch as Epoch, ticket }
+    const options = { timeoutMs: answerMs, signal: this.#stop.signal }
+    for (let at = 0; at === 0 || at < partitions.length; at += partitionsPerReport) {
+      const isLast = at + partitionsPerReport >= partitions.length
+      const request = {
+        ...who,
+        ...(isLast ? {} : { more: true }),
+        partitions: partitions.slice(at, at + partitionsPerReport),
+        delayed: isLast ? delayed : [],
+      }
+      await caller.call(groupReport, request, options)
     }
   }
 
@@ -199,6 +288,10 @@ export class CoordinatorLink {
     })
     return this.#caller
   }
+}
+
+function isNews({ topics, groups, handleKeys }: LinkNews): boolean {
+  return topics !== undefined || groups !== undefined || handleKeys !== undefined
 }
 
 /** Whether trying again cannot help. */

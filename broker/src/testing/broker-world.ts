@@ -1,7 +1,15 @@
-import { crc32 } from '@popmq/kit/checksum'
-import { assert, silentLog } from '@popmq/kit'
-import { MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
-import { brokerOpen, brokerSession, epoch, type Exchange, type TopicInfo } from '@popmq/protocol'
+import { authenticate, crc32 } from '@popmq/kit/checksum'
+import { assert, present, silentLog } from '@popmq/kit'
+import { type CrashMode, MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
+import {
+  brokerOpen,
+  brokerSession,
+  epoch,
+  type Exchange,
+  type HandleKey,
+  type ServedGroup,
+  type TopicInfo,
+} from '@popmq/protocol'
 import { Caller, loopbackTransport, respond, route, routes, type Reply } from '@popmq/transport'
 import { Broker } from '../broker.ts'
 import { sampleTopic } from '../core/testing/sample-set.ts'
@@ -12,6 +20,13 @@ export class BrokerWorld {
   readonly transport = loopbackTransport(this.clock)
   storage = new MemoryStorage()
   topics: readonly TopicInfo[] = [sampleTopic]
+  groups: readonly ServedGroup[] = []
+  handleKeys: readonly HandleKey[] = [{ id: 1, key: new Uint8Array(32).fill(7) }]
+  #version = 1
+  #starts = 0
+  /** The version that the broker says it has applied. */
+  appliedVersion = 0
+  readonly #news = new Set<() => void>()
   /** Whether the broker told that it leaves. */
   left = false
   broker: Broker | undefined
@@ -21,14 +36,20 @@ export class BrokerWorld {
 
   async start(): Promise<Caller> {
     await this.during(this.#listen())
+    return this.#begin()
+  }
+
+  async #begin(): Promise<Caller> {
     const { storage, transport, clock } = this
-    const ports = { storage, transport, clock, crc32, random: new SeededRandom(1), log: silentLog }
+    const random = new SeededRandom(1)
+    const ports = { storage, transport, clock, crc32, authenticate, random, log: silentLog }
     const log = { segmentBytes: 65_536, chunkBytes: 8_192, tailBytes: 8_192 }
-    const options = { id: 1, coordinators: ['coordinator:1'], listen: 'broker:1', log }
+    // A broker that crashed never stops listening: the next one is elsewhere.
+    this.#starts += 1
+    const listen = `broker:${this.#starts}`
+    const options = { id: 1, coordinators: ['coordinator:1'], listen, log }
     this.broker = await this.during(Broker.start(ports, options))
-    this.caller = await this.during(
-      Caller.connect(transport, 'broker:1', { clock, client: 'test' }),
-    )
+    this.caller = await this.during(Caller.connect(transport, listen, { clock, client: 'test' }))
     return this.caller
   }
 
@@ -54,19 +75,53 @@ export class BrokerWorld {
     return outcome.value
   }
 
+  /** Tells the broker what the lists are now; resolves once it says that it has applied them. */
+  async push(news: {
+    topics?: readonly TopicInfo[]
+    groups?: readonly ServedGroup[]
+  }): Promise<void> {
+    this.topics = news.topics ?? this.topics
+    this.groups = news.groups ?? this.groups
+    this.#version += 1
+    for (const tell of this.#news) tell()
+    await this.clock.runUntil(
+      () => this.appliedVersion === this.#version,
+      this.clock.monotonic() + 60_000,
+    )
+  }
+
+  /** Another process on the same disk: after a crash, or after a stop in good order. */
+  async restart(crash?: CrashMode): Promise<void> {
+    if (crash === undefined) await this.during(present(this.broker, 'it was started').close())
+    else this.storage = this.storage.crash({ mode: crash, random: new SeededRandom(this.epoch) })
+    await this.#begin()
+  }
+
+  #untilNews(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const tell = (): void => {
+        this.#news.delete(tell)
+        resolve()
+      }
+      this.#news.add(tell)
+      this.clock.after(withinMs, tell)
+    })
+  }
+
   async #listen(): Promise<void> {
     const answers = routes(
       route(brokerOpen, () => {
         this.epoch += 1
         return { reply: { clusterId: 'c', setId: 1, epoch: epoch(this.epoch), sessionMs: 6_000 } }
       }),
-      route(brokerSession, ({ waitMs, leaving }) => {
+      route(brokerSession, async ({ waitMs, leaving, appliedVersion }) => {
         this.left = leaving === true
-        const answer = { reply: { version: 1, topics: [...this.topics] } }
-        if (waitMs === 0) return answer
-        return new Promise((resolve) =>
-          this.clock.after(waitMs, () => resolve({ reply: { version: 1 } })),
-        )
+        this.appliedVersion = appliedVersion
+        if (appliedVersion === this.#version && waitMs > 0) await this.#untilNews(waitMs)
+        const version = this.#version
+        if (version === appliedVersion) return { reply: { version } }
+        const { topics, groups, handleKeys } = this
+        return { reply: { version, topics, groups, handleKeys } }
       }),
     )
     const { clock } = this

@@ -2,7 +2,7 @@ import { Broker } from '@popmq/broker'
 import { type Client, connect } from '@popmq/client'
 import { type Coordinator, MemoryRegistry, startCoordinator } from '@popmq/coordinator'
 import { assert, silentLog } from '@popmq/kit'
-import { crc32 } from '@popmq/kit/checksum'
+import { authenticate, crc32 } from '@popmq/kit/checksum'
 import { MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { loopbackTransport } from '@popmq/transport'
 
@@ -19,7 +19,15 @@ export class GroupWorld {
     await world.until(world.startCoordinator())
     const { clock, transport } = world
     const storage = new MemoryStorage()
-    const ports = { storage, transport, clock, crc32, log: silentLog, random: world.random.fork() }
+    const ports = {
+      storage,
+      transport,
+      clock,
+      crc32,
+      authenticate,
+      log: silentLog,
+      random: world.random.fork(),
+    }
     const options = { id: 1, coordinators: ['coordinator:1'], listen: 'broker:1' }
     await world.until(Broker.start(ports, options))
     return world

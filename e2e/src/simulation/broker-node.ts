@@ -1,4 +1,4 @@
-import { crc32 } from '@popmq/kit/checksum'
+import { authenticate, crc32 } from '@popmq/kit/checksum'
 import { Broker, type BrokerOptions } from '@popmq/broker'
 import { between, type Random, type Storage } from '@popmq/kit'
 import type { CrashMode, Scheduler, SeededRandom } from '@popmq/kit/testing'
@@ -70,6 +70,7 @@ export class BrokerNode {
       clock: lifeClock(scheduler, life, this.wall),
       random: this.#random(),
       crc32,
+      authenticate,
       log: nodeLog(this.name, trace),
     }
     Broker.start(ports, { ...options, listen: this.address }).then(

@@ -1,14 +1,16 @@
 import { assert, present } from '@popmq/kit'
 import {
   type LogPosition,
-  MqError,
   type Offset,
   type PartitionKey,
   type RecordView,
   type TimeMs,
 } from '@popmq/protocol'
+import { outOfRange } from './bounds.ts'
+import type { Entry } from './entry.ts'
 import { EntryRange } from './entry-range.ts'
 import type { TablePage } from './index-table.ts'
+import { KeptEntries } from './kept-entries.ts'
 import type { Spans } from './live-bytes.ts'
 import { entriesPerPage, entryStart, indexInPage, Page, pageOf, pageStart } from './page.ts'
 import { QueuePages, type Shared } from './queue-pages.ts'
@@ -31,14 +33,17 @@ export interface Place {
 }
 
 /**
- * The readable messages of one partition: the entries of the offsets [low, high). It changes only by the records that
- * are applied, in the order of the log. A question answers undefined when a page that it needs must be loaded.
+ * The readable messages of one partition: the entries of the offsets [low, high), and those below that are kept. It
+ * changes only by the records that are applied, in the order of the log. A question answers undefined when a page that
+ * it needs must be loaded.
  *
- * Invariant: its pages are those from the page of `low` to the page of `high`, and only the last is being filled.
+ * Invariants: its pages are those from the page of `low` to the page of `high`, and only the last is being filled; every
+ * kept entry lies below `low`.
  */
 export class ConsumeQueue {
   readonly key: PartitionKey
   readonly pages: QueuePages
+  readonly kept: KeptEntries
   readonly #shared: Shared
   #low: Offset
   #high: Offset
@@ -48,6 +53,7 @@ export class ConsumeQueue {
   constructor(key: PartitionKey, start: Offset, shared: Shared) {
     this.key = key
     this.pages = new QueuePages(key, pageOf(start), shared)
+    this.kept = new KeptEntries(shared.live)
     this.#shared = shared
     this.#low = start
     this.#high = start
@@ -61,7 +67,7 @@ export class ConsumeQueue {
   get high(): Offset {
     return this.#high
   }
-  /** Bytes of the records of [low, high). */
+  /** Bytes of the records of [low, high): those of kept entries are not among them. */
   get keptBytes(): number {
     return this.#keptBytes
   }
@@ -78,9 +84,9 @@ export class ConsumeQueue {
     if (index === entriesPerPage - 1) this.pages.turn(this.#liveSpans(page))
   }
 
-  /** The record of `offset` has a copy at `position`. Its page is in memory. One below low says nothing. */
+  /** The record of `offset` has a copy at `position`. Its page is in memory. One below low that is not kept says nothing. */
   repoint(offset: Offset, position: LogPosition): void {
-    if (offset < this.#low) return
+    if (offset < this.#low) return this.kept.repoint(offset, position)
     assert(offset < this.#high, 'a record is moved after it was applied')
     const { live } = this.#shared
     const index = indexInPage(offset)
@@ -95,10 +101,32 @@ export class ConsumeQueue {
     this.#respan(page)
   }
 
-  /** Lets go of what lies below `low`, whose page is in memory. A lower `low` says nothing. */
-  raiseLow(low: Offset): void {
+  /**
+   * Lets go of what lies below `low`, whose page is in memory, but keeps the entries of `held`, which are in memory or
+   * foreseen. A lower `low` says nothing.
+   */
+  raiseLow(low: Offset, held: Iterable<Offset>): void {
     if (low <= this.#low) return
     assert(low <= this.#high, 'a horizon lies at or below the next offset')
+    const outliving = this.#outliving(low, held)
+    this.#letGoBelow(low)
+    for (const [offset, entry] of outliving) this.kept.keep({ offset, entry })
+  }
+
+  /** The entries of [low, `low`) that are held: what is held below was kept before. */
+  #outliving(low: Offset, held: Iterable<Offset>): Map<Offset, Entry> {
+    const outliving = new Map<Offset, Entry>()
+    for (const offset of held) {
+      if (offset < this.#low || offset >= low) continue
+      const foreseen = this.kept.takeForeseen(offset)
+      // The page knows better: the record may have been moved since.
+      const entry = this.pages.inMemory(pageOf(offset))?.entryAt(indexInPage(offset)) ?? foreseen
+      outliving.set(offset, present(entry, 'the entries that outlive a horizon were prepared'))
+    }
+    return outliving
+  }
+
+  #letGoBelow(low: Offset): void {
     const number = pageOf(low)
     this.#dropPagesBelow(number)
     const start = pageStart(number)
@@ -112,6 +140,7 @@ export class ConsumeQueue {
 
   /** The topic is gone: nothing in the log is live for it. */
   dropAll(): void {
+    this.kept.letAllGo()
     const { filling } = this.pages
     if (filling !== undefined) this.#letGo(this.#liveSpans(filling))
     this.#dropPagesBelow(this.pages.directory.end)
@@ -173,7 +202,7 @@ export class ConsumeQueue {
 
   /** Whether the entry of `offset` points at this position. What is not applied yet counts as live. */
   pointsAt({ offset, position }: Place, source: PageSource): boolean | undefined {
-    if (offset < this.#low) return false
+    if (offset < this.#low) return this.kept.get(offset)?.position === position
     if (offset >= this.#high) return true
     const page = source(pageOf(offset))
     return page && page.positionAt(indexInPage(offset)) === position
@@ -198,6 +227,7 @@ export class ConsumeQueue {
       lowLive: this.#shared.live.named(lowSpans),
       entries:
         filling?.bytes.subarray(entryStart(0), entryStart(indexInPage(this.#high))) ?? noEntries,
+      kept: this.kept.all(),
     }
   }
 
@@ -206,6 +236,7 @@ export class ConsumeQueue {
     const queue = new ConsumeQueue(state.key, state.low, shared)
     queue.#high = state.high
     queue.#keptBytes = state.keptBytes
+    queue.kept.restore(state.kept)
     const { key, high, entries } = state
     queue.pages.restore(
       pageOf(high),
@@ -222,13 +253,7 @@ export class ConsumeQueue {
 
   /** Comes last. @throws MqError `damaged_log` when one of the pages is in no index file */
   finishRestore({ lowLive }: PartitionState): void {
-    const missing = this.pages.missing()
-    if (missing !== undefined) {
-      throw new MqError(
-        'damaged_log',
-        `page ${missing} of a consume queue is in none of the index files`,
-      )
-    }
+    this.pages.checkComplete()
     if (lowLive.length === 0) return
     const { live } = this.#shared
     const numberOf = (base: LogPosition): number =>
@@ -267,13 +292,3 @@ export class ConsumeQueue {
 }
 
 const noEntries = new Uint8Array(0)
-
-/** The error for an offset outside of [low, high]. */
-export function outOfRange(
-  offset: Offset,
-  bounds: { readonly low: number; readonly high: number },
-): MqError {
-  const { low, high } = bounds
-  const what = `offset ${offset} is outside of ${low} to ${high}`
-  return new MqError('offset_out_of_range', what, { facts: { low, high, offset } })
-}

@@ -1,13 +1,14 @@
-import type { Storage } from '@popmq/kit'
-import { type Checksum, keysOfTopic, type LogPosition, logPosition, marks } from '@popmq/protocol'
-import { type Offset, offset, partitionKey, type PartitionKey } from '@popmq/protocol'
+import { assert, type Storage } from '@popmq/kit'
+import { type Checksum, isQueued, keysOfTopic, type LogPosition } from '@popmq/protocol'
+import { logPosition, marks, type Offset, partitionKey, type PartitionKey } from '@popmq/protocol'
 import { recordKinds, type RecordView, type TimeMs, type TopicId } from '@popmq/protocol'
-import { ConsumeQueue, outOfRange, type PageSource } from './consume-queue.ts'
-import { EntryRange } from './entry-range.ts'
+import { type Bounds, noBounds } from './bounds.ts'
+import { ConsumeQueue, type PageSource } from './consume-queue.ts'
+import { emptyRange, type EntryRange, mostEntries, type SliceOptions } from './entry-range.ts'
+import type { Entry } from './entry.ts'
 import { decodeHorizon } from './horizon.ts'
-import { locationOf } from './index-file.ts'
 import { IndexFiles } from './index-files.ts'
-import { readRows } from './index-table.ts'
+import type { Keepers } from './kept-entries.ts'
 import { LiveBytes } from './live-bytes.ts'
 import { PageCache } from './page-cache.ts'
 import { PagePins } from './page-pins.ts'
@@ -15,30 +16,19 @@ import { PageReader, type Question } from './page-reader.ts'
 import { pageBytes } from './page.ts'
 import type { Shared } from './queue-pages.ts'
 import { QueueSet } from './queue-set.ts'
-import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
+import { restoreQueues } from './restored-queues.ts'
+import { decodeSnapshot, encodeSnapshot } from './snapshot.ts'
 
 export interface ConsumeQueuesOptions {
   readonly storage: Storage
   readonly crc32: Checksum
   /** Memory for pages that are on disk too; in whole pages of 4 KiB, one at least. @defaultValue 16 MiB */
   readonly cacheBytes?: number
+  /** Who has messages in hand that outlive a horizon. @defaultValue nobody */
+  readonly keepers?: Keepers
 }
 
-export interface Bounds {
-  /** The first readable offset. */
-  readonly low: Offset
-  /** The next offset to become visible. */
-  readonly high: Offset
-}
-
-export interface SliceOptions {
-  /** 1..16,384; more is taken as that. @defaultValue 1,024 */
-  readonly maxEntries?: number
-}
-
-/** Most entries in one slice: about half a MiB of pages. */
-const mostEntries = 16_384
-const noBounds: Bounds = Object.freeze({ low: offset(0), high: offset(0) })
+const noKeepers: Keepers = Object.freeze({ heldBelow: () => [] })
 
 /**
  * The consume queues of all partitions of a log: a view. It changes only by `apply`, with the records below the commit
@@ -47,7 +37,8 @@ const noBounds: Bounds = Object.freeze({ low: offset(0), high: offset(0) })
  *     start(snapshot) → roll(base) … → { prepare(records); apply(record) … } … → flush → encode → removeDropped → … → close
  *
  * In memory: the page being filled of each partition (1 to 4 KiB), full pages until a flush has written them
- * (`dirtyBytes`: the caller flushes in time), 32 bytes of directory for each full page, and a bounded cache.
+ * (`dirtyBytes`: the caller flushes in time), 32 bytes of directory for each full page, a bounded cache, and about 200
+ * bytes for each entry that is kept below the horizon since a group has its message in hand.
  */
 export class ConsumeQueues {
   readonly #live = new LiveBytes()
@@ -56,15 +47,19 @@ export class ConsumeQueues {
   readonly #queues: QueueSet
   readonly #pins: PagePins
   readonly #shared: Shared
+  readonly #keepers: Keepers
   /** The queue of the last record: runs of one partition are the rule. */
   #last: ConsumeQueue | undefined
 
-  constructor({ storage, crc32, cacheBytes = 16 * 2 ** 20 }: ConsumeQueuesOptions) {
+  constructor({ storage, crc32, ...options }: ConsumeQueuesOptions) {
+    const { cacheBytes = 16 * 2 ** 20, keepers = noKeepers } = options
     const cache = new PageCache(cacheBytes)
+    this.#keepers = keepers
     this.#files = new IndexFiles(storage, crc32)
     this.#reader = new PageReader(cache, this.#files)
     this.#queues = new QueueSet(this.#reader)
-    this.#pins = new PagePins((key) => this.#queues.get(key), this.#reader)
+    const queueOf = (key: PartitionKey): ConsumeQueue | undefined => this.#queues.get(key)
+    this.#pins = new PagePins({ queueOf, reader: this.#reader, keepers })
     this.#shared = { live: this.#live, cache, files: this.#files }
   }
 
@@ -75,7 +70,8 @@ export class ConsumeQueues {
    */
   async start(snapshot?: Uint8Array): Promise<void> {
     if (snapshot === undefined) return this.#files.restore([], logPosition(0))
-    return this.#restore(decodeSnapshot(snapshot))
+    const parts = { queues: this.#queues, files: this.#files, shared: this.#shared }
+    return restoreQueues(decodeSnapshot(snapshot), { ...parts, roll: (base) => this.roll(base) })
   }
 
   /**
@@ -88,8 +84,9 @@ export class ConsumeQueues {
   }
 
   /**
-   * Loads the pages that applying these records needs: those of moved records, and those in which new horizons fall.
-   * They stay in memory until other such records are prepared, one page for each at most; so these are applied before.
+   * Loads the pages that applying these records needs: those of moved records, those in which new horizons fall, and
+   * those of entries that outlive these. Of the latter only the entries stay in memory, of the others the pages, one for
+   * each at most, until other such records are prepared; so these are applied before.
    * @returns undefined when there is nothing to wait for
    * @throws MqError `damaged_log` naming the index file, `corrupt_record` for a malformed horizon
    */
@@ -97,13 +94,18 @@ export class ConsumeQueues {
     return this.#pins.pin(records)
   }
 
-  /** Takes in the next record below the commit position. @returns the partition in which a message became visible */
+  /**
+   * Takes in the next record below the commit position. Messages and dead letters become entries; what is held (retries,
+   * delayed messages) does not. @returns the partition in which one became visible
+   */
   apply(record: RecordView): PartitionKey | undefined {
     switch (record.kind) {
       case recordKinds.message:
-        return this.#applyMessage(record)
+      case recordKinds.dead:
+        return this.#applyQueued(record)
       case recordKinds.horizon:
-        for (const { key, low } of decodeHorizon(record.body)) this.#queues.get(key)?.raiseLow(low)
+        for (const { key, low } of decodeHorizon(record.body))
+          this.#queues.get(key)?.raiseLow(low, this.#keepers.heldBelow(key, low))
         return undefined
       case recordKinds.topic_gone:
         this.#forgetTopic(record.topicId)
@@ -165,18 +167,37 @@ export class ConsumeQueues {
     return this.#ask(key, { ask: (queue, source) => queue.offsetKeeping(maxBytes, source), ifNone })
   }
 
-  /** Bytes of the partition's readable records. */
+  /** The entry of a message that outlived the horizon of its partition, as long as somebody has it in hand. */
+  kept(key: PartitionKey, at: Offset): Entry | undefined {
+    return this.#queues.get(key)?.kept.get(at)
+  }
+
+  /** Nobody has this message in hand any more. One that is not kept, or not below low, says nothing. */
+  letGo(key: PartitionKey, at: Offset): void {
+    this.#queues.get(key)?.kept.letGo(at)
+  }
+
+  /** Bytes of the partition's readable records; kept ones below low are not among them. */
   keptBytes(key: PartitionKey): number {
     return this.#queues.get(key)?.keptBytes ?? 0
   }
 
-  /** Bytes in the log segment of `base` that readable entries point at; 0 once it was dropped. */
+  /**
+   * Where other views of the log count the records that they hold: cleaning goes by it. The sums are part of the snapshot,
+   * so what such a view restores is counted already.
+   */
+  get live(): Pick<LiveBytes, 'add' | 'numberAt'> {
+    return this.#live
+  }
+
+  /** Bytes in the log segment of `base` that something points at; 0 once it was dropped. */
   liveBytes(base: LogPosition): number {
     return this.#live.of(base)
   }
 
   /** Whether the entry of this message points at this very record: what cleaning has to move. */
   isLive(record: RecordView): boolean | Promise<boolean> {
+    assert(isQueued(record.kind), 'only a record that has an entry is asked for')
     const { offset: at, position } = record
     const key = partitionKey(record.topicId, record.partition)
     const ask = (queue: ConsumeQueue, source: PageSource): boolean | undefined =>
@@ -249,23 +270,7 @@ export class ConsumeQueues {
     return this.#files.close()
   }
 
-  async #restore({ viewed, segments, files, partitions, pages }: Snapshot): Promise<void> {
-    for (const { base, bytes } of segments) {
-      this.roll(base)
-      this.#live.add(this.#live.newest, bytes)
-    }
-    for (const state of partitions) this.#queues.add(ConsumeQueue.restore(state, this.#shared))
-    await this.#files.restore(files, viewed)
-    for await (const { segment, rows } of this.#files.tables()) {
-      for (const row of readRows(rows)) {
-        this.#queues.get(row.key)?.pages.restoreRow(row, locationOf(segment, row.slot))
-      }
-    }
-    for (const page of pages) this.#queues.get(page.key)?.restorePage(page)
-    for (const state of partitions) this.#queues.get(state.key)?.finishRestore(state)
-  }
-
-  #applyMessage(record: RecordView): PartitionKey | undefined {
+  #applyQueued(record: RecordView): PartitionKey | undefined {
     const key = partitionKey(record.topicId, record.partition)
     let queue = this.#last?.key === key ? this.#last : this.#queues.get(key)
     if ((record.marks & marks.moved) !== 0) {
@@ -292,9 +297,4 @@ export class ConsumeQueues {
       this.#queues.delete(key)
     }
   }
-}
-
-function emptyRange(from: Offset): EntryRange {
-  if (from > noBounds.high) throw outOfRange(from, noBounds)
-  return new EntryRange(from, 0, [])
 }

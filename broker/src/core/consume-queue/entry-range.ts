@@ -1,7 +1,16 @@
 import { assert } from '@popmq/kit'
 import type { Offset } from '@popmq/protocol'
+import { noBounds, outOfRange } from './bounds.ts'
 import type { EntryView } from './entry.ts'
 import { entriesPerPage, entryStart, indexInPage } from './page.ts'
+
+export interface SliceOptions {
+  /** 1..16,384; more is taken as that. @defaultValue 1,024 */
+  readonly maxEntries?: number
+}
+
+/** Most entries in one slice: about half a MiB of pages. */
+export const mostEntries = 16_384
 
 /**
  * Neighbouring entries of one partition: views of the pages that hold them, nothing copied. When cleaning moves a
@@ -36,4 +45,10 @@ export class EntryRange {
     assert(page !== undefined && index < this.count, 'an entry is asked for within its range')
     return view.move(page, entryStart(place % entriesPerPage))
   }
+}
+
+/** Of a partition that has had no message. @throws MqError `offset_out_of_range` for any offset but 0 */
+export function emptyRange(from: Offset): EntryRange {
+  if (from > noBounds.high) throw outOfRange(from, noBounds)
+  return new EntryRange(from, 0, [])
 }

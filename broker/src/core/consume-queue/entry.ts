@@ -46,8 +46,24 @@ export interface EntrySource {
   readonly appendedAt: number
 }
 
+/** An entry as it is read. */
+export interface Entry {
+  /** Where the record begins in the log. */
+  readonly position: LogPosition
+  /** Bytes of the whole record. */
+  readonly size: number
+  /** The flags of the record: value form and sections. */
+  readonly flags: number
+  readonly kind: number
+  readonly attempt: number
+  readonly tagHash: number
+  readonly keyHash: number
+  /** Ms since 1970. */
+  readonly appendedAt: number
+}
+
 /** The entry at a place of some bytes, read in place. One instance may be moved over many: nothing is allocated. */
-export class EntryView {
+export class EntryView implements Entry {
   #bytes: Uint8Array = new Uint8Array(0)
   #view = viewOf(this.#bytes)
   #start = 0
@@ -62,15 +78,12 @@ export class EntryView {
     return this
   }
 
-  /** Where the record begins in the log. */
   get position(): LogPosition {
     return logPosition(readU64(this.#view, this.#start + at.position))
   }
-  /** Bytes of the whole record. */
   get size(): number {
     return this.#view.getUint32(this.#start + at.size, true)
   }
-  /** The flags of the record: value form and sections. */
   get flags(): number {
     return this.#view.getUint16(this.#start + at.flags, true)
   }
@@ -86,7 +99,6 @@ export class EntryView {
   get keyHash(): number {
     return this.#view.getUint32(this.#start + at.keyHash, true)
   }
-  /** Ms since 1970. */
   get appendedAt(): number {
     return readU48(this.#view, this.#start + at.appendedAt)
   }
@@ -101,6 +113,20 @@ export function writeEntry(view: DataView, start: number, source: EntrySource): 
   view.setUint32(start + at.tagHash, source.tagHash, true)
   view.setUint32(start + at.keyHash, source.keyHash, true)
   writeU48(view, start + at.appendedAt, source.appendedAt)
+}
+
+/** The entry at `start`, apart from the bytes that it was in. */
+export function readEntry(bytes: Uint8Array, start: number): Entry {
+  const { position, size, flags, kind, attempt, tagHash, keyHash, appendedAt } =
+    new EntryView().move(bytes, start)
+  return { position, size, flags, kind, attempt, tagHash, keyHash, appendedAt }
+}
+
+/** The bytes of an entry that was read. */
+export function entryBytesOf(entry: Entry): Uint8Array {
+  const bytes = new Uint8Array(entryBytes)
+  writeEntry(viewOf(bytes), 0, { ...entry, length: entry.size })
+  return bytes
 }
 
 /** Points a written entry at a copy of its record; all else stays. */

@@ -9,6 +9,7 @@ import { golden, hexOf } from './golden.ts'
 import { decodeHorizon, encodeHorizon, mostHorizons } from './horizon.ts'
 import { decodeTable, encodeTable, readRows, writeRows } from './index-table.ts'
 import { Page, pageBytes, readPage } from './page.ts'
+import { decodeSnapshot, encodeSnapshot, type Snapshot } from './snapshot.ts'
 
 const key = partitionKey(topicId(3), partitionNumber(5))
 const appendedAt = Date.UTC(2026, 0, 1)
@@ -84,6 +85,32 @@ void test('the golden table is what is written and read', () => {
       { ...page, base: 2 ** 30, bytes: 1_000 },
     ],
   )
+})
+
+void test('the golden section is what is written and read', () => {
+  const entries = new Uint8Array(2 * entryBytes)
+  writeEntry(new DataView(entries.buffer), entryBytes, source)
+  const { length: size, ...entry } = source
+  const snapshot: Snapshot = {
+    viewed: logPosition(8_192),
+    segments: [{ base: logPosition(0), bytes: 276 }],
+    files: [],
+    partitions: [
+      {
+        key,
+        low: offset(1),
+        high: offset(2),
+        keptBytes: 138,
+        lowLive: [],
+        entries,
+        kept: [{ offset: offset(0), entry: { ...entry, size } }],
+      },
+    ],
+    pages: [],
+  }
+  const bytes = encodeSnapshot(snapshot)
+  assert.equal(hex(bytes), hexOf(golden.section))
+  assert.deepEqual(decodeSnapshot(bytes.slice()), snapshot)
 })
 
 void test('the golden horizon is what is written and read', () => {

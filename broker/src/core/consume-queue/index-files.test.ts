@@ -86,7 +86,7 @@ void test('a snapshot that is cut, or of another version, is refused', async () 
     })
   }
   const newer = snapshot.slice()
-  newer[3] = 2
+  newer[3] = 3
   await assert.rejects(begin({ storage, snapshot: newer }), { name: 'newer_format' })
 })
 

@@ -7,6 +7,8 @@ import {
   entrySize,
   type EntrySource,
   entryTime,
+  type Entry,
+  readEntry,
   repointEntry,
   writeEntry,
 } from './entry.ts'
@@ -104,6 +106,9 @@ export class Page {
     repointEntry(this.#view, entryStart(index), position)
   }
 
+  entryAt(index: number): Entry {
+    return readEntry(this.#bytes, entryStart(index))
+  }
   positionAt(index: number): number {
     return entryPosition(this.#view, entryStart(index))
   }

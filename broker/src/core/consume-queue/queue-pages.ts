@@ -1,5 +1,5 @@
 import { assert } from '@popmq/kit'
-import type { PartitionKey } from '@popmq/protocol'
+import { MqError, type PartitionKey } from '@popmq/protocol'
 import type { EntrySource } from './entry.ts'
 import type { TableRow } from './index-table.ts'
 import type { LiveBytes, Spans } from './live-bytes.ts'
@@ -139,12 +139,13 @@ export class QueuePages {
     this.directory.setSpans(page.number, spans)
   }
 
-  /** The first page of which no row and no page told. */
-  missing(): number | undefined {
+  /** @throws MqError `damaged_log` when no row and no page told of one of them */
+  checkComplete(): void {
     for (let number = this.directory.first; number < this.directory.end; number += 1) {
-      if (this.location(number) === nowhere && this.#unwritten?.has(number) !== true) return number
+      if (this.location(number) !== nowhere || this.#unwritten?.has(number) === true) continue
+      const what = `page ${number} of a consume queue is in none of the index files`
+      throw new MqError('damaged_log', what)
     }
-    return undefined
   }
 
   #hold(page: Page): void {

@@ -1,6 +1,7 @@
 import {
   type Checksum,
   epoch,
+  firstHeldNumber,
   keysOfTopic,
   type LogPosition,
   logPosition,
@@ -28,6 +29,12 @@ export interface SampleRecord {
   readonly bytes: Uint8Array
 }
 
+export interface SampleMessage {
+  readonly bodyBytes?: number
+  readonly tag?: string
+  readonly kind?: 'message' | 'dead'
+}
+
 interface Written {
   readonly kind: RecordKind
   readonly key: PartitionKey
@@ -41,6 +48,7 @@ export class SampleLog {
   readonly bases: LogPosition[] = [logPosition(0)]
   readonly #crc32: Checksum
   readonly #next = new Map<PartitionKey, Offset>()
+  #nextHeld = firstHeldNumber
   #end = logPosition(0)
   #timeMs = 1_000
 
@@ -67,15 +75,22 @@ export class SampleLog {
 
   message(
     key: PartitionKey,
-    { bodyBytes = 0, tag }: { bodyBytes?: number; tag?: string } = {},
+    { bodyBytes = 0, tag, kind = 'message' }: SampleMessage = {},
   ): SampleRecord {
     const next = this.#next.get(key) ?? offset(0)
     this.#next.set(key, offset(next + 1))
     const body = new Uint8Array(bodyBytes)
     return this.#append(
-      this.#bytes({ kind: 'message', key, body, ...(tag === undefined ? {} : { tag }) }),
+      this.#bytes({ kind, key, body, ...(tag === undefined ? {} : { tag }) }),
       next,
     )
+  }
+
+  /** A record that waits, of a message of the partition. */
+  held(key: PartitionKey, kind: 'retry' | 'delayed'): SampleRecord {
+    const number = offset(this.#nextHeld)
+    this.#nextHeld += 1
+    return this.#append(this.#bytes({ kind, key, body: new Uint8Array(3) }), number)
   }
 
   /** The record once more, at the end. */
@@ -88,11 +103,15 @@ export class SampleLog {
   }
 
   horizon(horizons: readonly Horizon[]): SampleRecord {
-    const key = 0 as PartitionKey
-    return this.#append(
-      this.#bytes({ kind: 'horizon', key, body: encodeHorizon(horizons) }),
-      offset(0),
-    )
+    return this.#places('horizon', horizons)
+  }
+
+  /** Somebody takes these messages in hand, or has done with them: the `low` of each place is its offset. */
+  leased(places: readonly Horizon[]): SampleRecord {
+    return this.#places('leased', places)
+  }
+  settled(places: readonly Horizon[]): SampleRecord {
+    return this.#places('settled', places)
   }
 
   gone(topic: TopicId): SampleRecord {
@@ -101,6 +120,11 @@ export class SampleLog {
       this.#bytes({ kind: 'topic_gone', key, body: new Uint8Array(0) }),
       offset(0),
     )
+  }
+
+  #places(kind: RecordKind, places: readonly Horizon[]): SampleRecord {
+    const key = 0 as PartitionKey
+    return this.#append(this.#bytes({ kind, key, body: encodeHorizon(places) }), offset(0))
   }
 
   #bytes({ kind, key, body, tag }: Written): Uint8Array {

@@ -37,7 +37,7 @@ const fullDiskRetryMs = 1_000
  * The shared log of one replica set. Appends are written to memory; one write and one sync run at a time, and what is
  * appended meanwhile shares the next (group commit).
  *
- *     idle ──append──▶ flushing ──synced, nothing new──▶ idle
+ *     idle ──append──▶ flushing ──synced, nothing new──▶ idle          patient appends alone leave it idle
  *     flushing ──disk full──▶ stalled ──retry──▶ flushing        appends are refused, the unsynced tail waits in memory
  *     any ──write or sync failed──▶ failed                        for good: a second sync would lie
  *
@@ -52,6 +52,8 @@ export class CommitLog {
   readonly #boundaries: LogPosition[] = []
   #segmentBase: LogPosition
   #synced: LogPosition
+  /** What lies above may wait until something is wanted. */
+  #wanted: LogPosition
   #lastAppendedAt: TimeMs
   #state: 'idle' | 'flushing' | 'stalled' | 'failed' | 'closed' = 'idle'
   #flushed: Promise<void> = Promise.resolve()
@@ -62,6 +64,7 @@ export class CommitLog {
     this.#segments = options.segments
     this.#segmentBase = options.segments.active.base
     this.#synced = options.end
+    this.#wanted = options.end
     this.#lastAppendedAt = options.lastAppendedAt
     this.#tail = new MemoryTail({
       end: options.end,
@@ -98,9 +101,12 @@ export class CommitLog {
     return this.#segmentBase
   }
 
-  /** The append time of what is appended now: never smaller than an earlier one, whatever the clock does. */
-  stamp(): TimeMs {
-    this.#lastAppendedAt = Math.max(this.#lastAppendedAt, this.#options.clock.now())
+  /**
+   * The append time of what is appended now: never smaller than an earlier one, whatever the clock does, and not before
+   * a time that has come by other reckoning than that clock's.
+   */
+  stamp(notBefore: TimeMs = 0): TimeMs {
+    this.#lastAppendedAt = Math.max(this.#lastAppendedAt, this.#options.clock.now(), notBefore)
     return this.#lastAppendedAt
   }
 
@@ -141,10 +147,24 @@ export class CommitLog {
     this.#options.onRoll(this.end)
   }
 
-  /** Appends the first `bytes` bytes of the room reserved last, and sees that they are synced soon. */
-  take(bytes: number): void {
+  /**
+   * Appends the first `bytes` bytes of the room reserved last, and sees that they are synced soon. Patient ones begin no
+   * flush: they share the next, unless half of what may be unsynced has gathered.
+   */
+  take(bytes: number, { isPatient = false }: { readonly isPatient?: boolean } = {}): void {
     this.#tail.advance(bytes)
-    if (this.#state !== 'idle') return
+    const isMuch = this.end - this.#synced > this.#options.mostUnsyncedBytes / 2
+    if (!isPatient || isMuch) this.#want(this.end)
+  }
+
+  /** Sees that what waits patiently is synced too. */
+  flushPatient(): void {
+    this.#want(this.end)
+  }
+
+  #want(position: LogPosition): void {
+    if (position > this.#wanted) this.#wanted = position
+    if (this.#state !== 'idle' || this.#wanted <= this.#synced) return
     this.#state = 'flushing'
     this.#flushed = this.#flush()
   }
@@ -154,6 +174,7 @@ export class CommitLog {
     if (position <= this.#synced) return Promise.resolve()
     if (this.#state === 'failed' || this.#state === 'stalled')
       return Promise.reject(this.#unknown())
+    this.#want(position)
     const waiter = { position, reached: deferred() }
     // Positions are asked for in the order of appends, but a duplicate may ask for an earlier one.
     const at = this.#waiters.findLastIndex((other) => other.position <= position)
@@ -163,7 +184,10 @@ export class CommitLog {
 
   /** Syncs what was appended, then refuses appends. */
   async close(): Promise<void> {
-    await this.#flushed
+    do {
+      this.flushPatient()
+      await this.#flushed
+    } while (this.#state === 'idle' && this.#synced < this.end)
     if (this.#state === 'idle') this.#state = 'closed'
     this.#rejectWaiters()
   }
@@ -171,7 +195,7 @@ export class CommitLog {
   async #flush(): Promise<void> {
     // The appends of this turn of the event loop share the first sync.
     await Promise.resolve()
-    while (this.#synced < this.end && this.#state === 'flushing') {
+    while (this.#synced < this.#wanted && this.#state === 'flushing') {
       const target = this.end
       const failure = (await this.#writeAndSync(target)) ?? this.#advanceSynced(target)
       if (failure !== undefined) this.#flushFailed(failure)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AssertionError } from '@popmq/kit'
 import {
+  firstHeldNumber,
   isMqError,
   logPosition,
   offset,
@@ -240,4 +241,20 @@ void test('a malformed snapshot is refused and changes nothing', () => {
     assert.throws(() => ids.restore(bad), AssertionError)
   }
   assert.deepEqual(ids.encode(), good)
+})
+
+void test('of a message that was delayed the first record counts, and no copy that the broker makes later', () => {
+  const log = new WrittenLog()
+  const ids = new DedupIds({ windowMsOf: () => 1_000 })
+  const place = { topic: 1, partition: 3, dedupId: 'd' }
+  const held = offset(firstHeldNumber + 5)
+  log.append({ ...place, kind: 'delayed', delayMs: 700, offset: held, appendedAt: 100 })
+  const source = new Uint8Array(56)
+  log.append({ ...place, source, offset: offset(0), appendedAt: 800 })
+  log.append({ ...place, kind: 'retry', source, offset: held, appendedAt: 900 })
+  log.append({ ...place, kind: 'dead', source, offset: offset(1), appendedAt: 900 })
+  log.replay(ids)
+  const id = new TextEncoder().encode('d')
+  assert.equal(ids.find(topicId(1), id, 1_099)?.offset, held)
+  assert.equal(ids.find(topicId(1), id, 1_100), undefined)
 })

@@ -39,8 +39,9 @@ export interface DedupIdsOptions {
 
 /**
  * The dedup ids of each topic, with the receipt of the first message that bore one, until that message's append time
- * plus the topic's window. Ids are compared byte by byte. The window is that of the moment of the append; an id found
- * in the log after a restart gets the window of now.
+ * plus the topic's window. A delayed message counts from when it was sent, and its held number stands for its offset.
+ * Ids are compared byte by byte. The window is that of the moment of the append; an id found in the log after a restart
+ * gets the window of now.
  *
  *     absent    find: nothing      remember → present
  *     present   find: the receipt, as long as appended at + window > now; after that nothing, though it is still held
@@ -115,7 +116,7 @@ export class DedupIds implements Sequencer {
 
   observe(record: RecordView): void {
     if (record.kind === recordKinds.topic_gone) this.forgetTopic(record.topicId)
-    if (record.kind !== recordKinds.message || (record.marks & marks.moved) !== 0) return
+    if (!isFirst(record)) return
     const id = dedupIdOf(record)
     if (id === undefined) return
     if (this.isFull) this.expire(record.appendedAt)
@@ -182,6 +183,13 @@ export class DedupIds implements Sequencer {
     this.#size -= 1
     this.#bytes -= overheadBytes + entry.id.length
   }
+}
+
+/** Whether the record is a message as its producer sent it, and no copy: a copy bears the id of the first one. */
+function isFirst(record: RecordView): boolean {
+  if ((record.marks & marks.moved) !== 0) return false
+  if (record.kind === recordKinds.delayed) return true
+  return record.kind === recordKinds.message && (record.flags & flags.source) === 0
 }
 
 /**

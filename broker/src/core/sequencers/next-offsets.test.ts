@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AssertionError } from '@popmq/kit'
-import { isMqError, offset, partitionKey, partitionNumber, topicId } from '@popmq/protocol'
+import {
+  firstHeldNumber,
+  heldKey,
+  isMqError,
+  type Offset,
+  offset,
+  partitionKey,
+  partitionNumber,
+  topicId,
+} from '@popmq/protocol'
 import type { PartitionKey } from '@popmq/protocol'
 import fc from 'fast-check'
 import { NextOffsets } from './next-offsets.ts'
 import { WrittenLog } from './testing/written-log.ts'
 
+const held = (index: number): Offset => offset(firstHeldNumber + index)
 const keyOf = (topic: number, partition: number): PartitionKey =>
   partitionKey(topicId(topic), partitionNumber(partition))
 
@@ -36,6 +46,26 @@ void test('a record that cleaning moved, or that is not a message, does not move
   const offsets = new NextOffsets()
   log.replay(offsets)
   assert.equal(offsets.next(keyOf(1, 0)), 2)
+})
+
+void test('held records are counted together, from their own first number on, and are no partition', () => {
+  const log = new WrittenLog()
+  const offsets = new NextOffsets()
+  assert.equal(offsets.next(heldKey), firstHeldNumber)
+  assert.deepEqual([offsets.take(heldKey, 2), offsets.take(heldKey, 1)], [held(0), held(2)])
+  const retry = { kind: 'retry', topic: 1, partition: 0, offset: held(3), appendedAt: 1 } as const
+  log.append(retry)
+  const delayed = log.append({ ...retry, kind: 'delayed', topic: 2, offset: held(4) })
+  log.append({ ...retry, kind: 'dead', topic: 9, partition: 1, offset: offset(6) })
+  log.append({ kind: 'topic_gone', topic: 1, partition: 0, offset: offset(0), appendedAt: 1 })
+  log.move(delayed)
+  log.replay(offsets)
+  const later = new NextOffsets()
+  later.restore(offsets.encode())
+  for (const known of [offsets, later]) {
+    assert.equal(known.next(heldKey), held(5))
+    assert.deepEqual([...known.partitions()], [{ key: keyOf(9, 1), next: 7 }])
+  }
 })
 
 const place = { topic: fc.integer({ min: 1, max: 3 }), partition: fc.integer({ min: 0, max: 2 }) }

@@ -1,5 +1,9 @@
 import { assert } from '@popmq/kit'
 import {
+  firstHeldNumber,
+  heldKey,
+  isHeld,
+  isQueued,
   limits,
   marks,
   offset,
@@ -16,7 +20,8 @@ import { SnapshotReader, SnapshotWriter } from './snapshot-bytes.ts'
 
 /**
  * The offset that the next message of each partition gets: dense, from 0. It never goes back, so that no offset names
- * two messages; a record that cleaning moved keeps its offset and changes nothing.
+ * two messages; a record that cleaning moved keeps its offset and changes nothing. Held records are counted likewise,
+ * all together, under `heldKey`: their numbers begin at `firstHeldNumber`.
  *
  * Snapshot: version u8 | partitions u32 | (partition key u48 | next offset u64) × partitions, keys ascending.
  * Partitions still at 0 are not in it. About 50 bytes of memory and 14 of snapshot a partition.
@@ -24,9 +29,9 @@ import { SnapshotReader, SnapshotWriter } from './snapshot-bytes.ts'
 export class NextOffsets implements Sequencer {
   #next = new Map<PartitionKey, number>()
 
-  /** The offset of the next message; 0 for a partition without any. */
+  /** The offset of the next message; 0 for a partition without any, `firstHeldNumber` for the first held record. */
   next(key: PartitionKey): Offset {
-    return offset(this.#next.get(key) ?? 0)
+    return offset(this.#next.get(key) ?? (key === heldKey ? firstHeldNumber : 0))
   }
 
   /** Hands out `count` offsets, 1 or more. @returns the first of them */
@@ -39,19 +44,21 @@ export class NextOffsets implements Sequencer {
 
   /** Makes the next offset at least `least`. */
   raise(key: PartitionKey, least: Offset): void {
-    if (least > (this.#next.get(key) ?? 0)) this.#next.set(key, least)
+    if (least > this.next(key)) this.#next.set(key, least)
   }
 
-  /** Every partition that has had a message, in no promised order. */
+  /** Every partition that has had a message, in no promised order; the count of held records is none of them. */
   *partitions(): IterableIterator<{ readonly key: PartitionKey; readonly next: Offset }> {
-    for (const [key, next] of this.#next) yield { key, next: offset(next) }
+    for (const [key, next] of this.#next) if (key !== heldKey) yield { key, next: offset(next) }
   }
 
   observe(record: RecordView): void {
     // The record it is a copy of was seen before: a moved one may even stand behind the end of its topic.
     if ((record.marks & marks.moved) !== 0) return
-    if (record.kind === recordKinds.message) {
+    if (isQueued(record.kind)) {
       this.raise(partitionKey(record.topicId, record.partition), offset(record.offset + 1))
+    } else if (isHeld(record.kind)) {
+      this.raise(heldKey, offset(record.offset + 1))
     } else if (record.kind === recordKinds.topic_gone) {
       this.forgetTopic(record.topicId)
     }

@@ -8,6 +8,7 @@ import { foldRunCrc, type Run } from './run.ts'
 export type FoundRun = Run & HeldRun
 
 interface Part extends Run {
+  readonly kind: number
   crc: number
   appended: number
   readonly baseOffset: Offset
@@ -16,7 +17,7 @@ interface Part extends Run {
 /**
  * Puts runs together again from the records of the log, in log order. A run begins at any record of a producer and
  * ends at the record marked `lastOfRun`; between the two lie only its own records. Where dedup ids dropped some of
- * them its crc is not known, and says 0.
+ * them its crc is not known, and says 0. Of a run of delayed messages the base offset is a held number.
  */
 export class RunAssembly {
   #part: Part | undefined
@@ -29,7 +30,7 @@ export class RunAssembly {
   /** @returns the run that this record ends */
   add(record: RecordView): FoundRun | undefined {
     if ((record.marks & marks.moved) !== 0) return undefined
-    if (record.kind !== recordKinds.message || record.producerId === 0) {
+    if (!isSent(record.kind) || record.producerId === 0) {
       assert(this.#part === undefined, 'the records of a run are contiguous in the log')
       return undefined
     }
@@ -50,8 +51,14 @@ export class RunAssembly {
   }
 }
 
+/** The kinds that producers send. */
+function isSent(kind: number): boolean {
+  return kind === recordKinds.message || kind === recordKinds.delayed
+}
+
 function partFrom(record: RecordView): Part {
   return {
+    kind: record.kind,
     producerId: record.producerId,
     producerEpoch: record.producerEpoch,
     key: partitionKey(record.topicId, record.partition),
@@ -65,6 +72,7 @@ function partFrom(record: RecordView): Part {
 
 function isOf(part: Part, record: RecordView): boolean {
   return (
+    part.kind === record.kind &&
     part.producerId === record.producerId &&
     part.producerEpoch === record.producerEpoch &&
     part.base === record.runBase &&

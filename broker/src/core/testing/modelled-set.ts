@@ -15,6 +15,7 @@ import { logOptions } from '../options.ts'
 import { RecoveredSet } from '../recovered-set.ts'
 import type { ReplicaSet } from '../replica-set.ts'
 import { sampleRun } from './sample-run.ts'
+import { sampleGroups, samplePorts } from './sample-set.ts'
 
 export const partitions = 3
 const policy = {
@@ -68,11 +69,17 @@ export class ModelledSet {
       retentionMs: 0,
     })
     const { storage } = this
-    const recovered = await RecoveredSet.open({ storage, clock: this.clock, crc32, options })
+    const recovered = await RecoveredSet.open({
+      ...samplePorts,
+      storage,
+      clock: this.clock,
+      options,
+    })
     this.#epoch += 1
     this.set = await recovered.lead({
       epoch: epoch(this.#epoch),
       setId: 1,
+      ...sampleGroups,
       topics: [orders],
       // A set whose storage crashed fails, as it should; the living one must not.
       onFailed: (error) => assert.notEqual(storage, this.storage, error.message),

@@ -1,9 +1,10 @@
 import { crc32 } from '@popmq/kit/checksum'
 import { partitionNumber, prepareMessage, producerId, RecordWriter, topicId } from '@popmq/protocol'
-import type { MessageSections } from '@popmq/protocol'
+import type { MessageSections, RecordKind } from '@popmq/protocol'
 
 /** For tests: a run as a producer's client writes it. */
 export interface SampleRun {
+  readonly kind?: RecordKind
   readonly topic?: number
   readonly partition?: number
   readonly producer?: number
@@ -14,6 +15,7 @@ export interface SampleRun {
 }
 
 export function sampleRun({
+  kind = 'message',
   topic = 1,
   partition = 0,
   producer = 0,
@@ -29,7 +31,7 @@ export function sampleRun({
   let at = 0
   for (const message of prepared) {
     writer.message(at, message, {
-      kind: 'message',
+      kind,
       topicId: topicId(topic),
       partition: partitionNumber(partition),
       producerId: producerId(producer),

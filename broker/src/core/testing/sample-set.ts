@@ -1,5 +1,5 @@
-import { crc32 } from '@popmq/kit/checksum'
-import { MemoryStorage, Scheduler } from '@popmq/kit/testing'
+import { authenticate, crc32 } from '@popmq/kit/checksum'
+import { MemoryStorage, Scheduler, SeededRandom } from '@popmq/kit/testing'
 import { epoch, partitionKey, partitionNumber, topicId, type TopicInfo } from '@popmq/protocol'
 import type { IncomingRun } from '../incoming-run.ts'
 import { sampleRun, type SampleRun } from './sample-run.ts'
@@ -22,6 +22,11 @@ export const sampleTopic: TopicInfo = {
   createdAt: 0,
 }
 
+/** What every set needs and most tests have no say in. */
+export const samplePorts = { crc32, authenticate, random: new SeededRandom(1) }
+/** No groups. */
+export const sampleGroups = { groups: [], handleKeys: [], onUnfit: () => undefined }
+
 /** For tests: a leading set on a simulated disk and clock. Each opening takes the next epoch. */
 export class SampleSet {
   readonly clock = new Scheduler()
@@ -42,10 +47,11 @@ export class SampleSet {
   async open(): Promise<ReplicaSet> {
     this.#epoch += 1
     const { storage, clock, options } = this
-    const recovered = await RecoveredSet.open({ storage, clock, crc32, options })
+    const recovered = await RecoveredSet.open({ ...samplePorts, storage, clock, options })
     return recovered.lead({
       epoch: epoch(this.#epoch),
       setId: 1,
+      ...sampleGroups,
       topics: this.topics,
       onFailed: () => undefined,
     })

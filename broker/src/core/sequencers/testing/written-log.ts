@@ -27,9 +27,12 @@ export interface WrittenRecord {
   readonly producerEpoch?: number
   readonly base?: number
   readonly count?: number
-  readonly value?: string
+  readonly value?: string | Uint8Array
   readonly dedupId?: string
   readonly key?: string
+  readonly deliverAt?: number
+  readonly delayMs?: number
+  readonly source?: Uint8Array
 }
 
 /** A commit log in memory for tests: real record bytes, one array a record. */
@@ -93,10 +96,13 @@ export class WrittenLog {
 
 /** The record as its producer sends it. */
 export function recordBytes(written: Omit<WrittenRecord, 'offset' | 'appendedAt'>): Uint8Array {
-  const { dedupId, key } = written
+  const { dedupId, key, deliverAt, delayMs, source } = written
   const sections = {
     ...(dedupId === undefined ? {} : { dedupId }),
     ...(key === undefined ? {} : { key }),
+    ...(deliverAt === undefined ? {} : { deliverAt }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(source === undefined ? {} : { source }),
   }
   const message = prepareMessage(sections, written.value ?? '')
   const bytes = new Uint8Array(message.recordBytes)

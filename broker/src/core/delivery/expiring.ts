@@ -1,0 +1,110 @@
+import type { Clock } from '@popmq/kit'
+import { isMqError } from '@popmq/protocol'
+import { Alarms } from './alarms.ts'
+import type { GroupDispatch } from './group-dispatch.ts'
+import type { Move, Moved } from './moving.ts'
+import type { LeasePlace } from './pick.ts'
+import type { GrantedLease } from './popping.ts'
+
+export interface ExpiringParts {
+  readonly clock: Clock
+  readonly group: (id: GrantedLease['groupId']) => GroupDispatch | undefined
+  readonly move: (move: Move) => Promise<Moved | undefined>
+  /** Our own bug, or the disk: the broker must stop. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** How many deliveries without an answer are followed by another at once; from then on the back-off of the policy counts. */
+const freeExpiries = 2
+/** A move that the log did not take is tried again after this. */
+const retryMs = 1_000
+
+/**
+ * The ends of leases, by the monotonic clock: a wall clock that jumps ends none. Nobody said that the message failed, so
+ * the first two times it is free at once, in place; then it is moved as a failed one is.
+ */
+export class Expiring {
+  readonly #parts: ExpiringParts
+  readonly #alarms: Alarms<GrantedLease>
+
+  constructor(parts: ExpiringParts) {
+    this.#parts = parts
+    const { clock } = parts
+    this.#alarms = new Alarms({
+      clock,
+      nowMs: () => clock.monotonic(),
+      ring: (lease) => this.#over(lease),
+      isLive: (lease) => lease.numbers.some((number) => isCurrent(lease, number)),
+    })
+  }
+
+  /** How many leases are watched, those over and not yet swept included. */
+  get size(): number {
+    return this.#alarms.size
+  }
+
+  /** The lease is over when its `until` comes. */
+  watch(lease: GrantedLease): void {
+    const { clock } = this.#parts
+    this.#alarms.set(clock.monotonic() + lease.lease.until - clock.now(), lease)
+  }
+
+  /** What was to be settled was not: its lease may have ended meanwhile. */
+  watchAgain(group: GroupDispatch, place: LeasePlace, numbers: readonly number[]): void {
+    const { clock } = this.#parts
+    for (const number of numbers) {
+      const lease = place.book.leaseOf(number)
+      if (lease === undefined || lease.nonce === 0) continue
+      const atMs = clock.monotonic() + Math.max(retryMs, lease.until - clock.now())
+      this.#alarms.set(atMs, { groupId: group.id, place, numbers: [number], lease })
+    }
+  }
+
+  close(): void {
+    this.#alarms.close()
+  }
+
+  #over(granted: GrantedLease): void {
+    const { groupId, place, numbers } = granted
+    const group = this.#parts.group(groupId)
+    if (group === undefined) return
+    for (const number of numbers) {
+      if (!isCurrent(granted, number) || place.book.isSettling(number)) continue
+      this.#expire({ group, place, number })
+    }
+  }
+
+  #expire({
+    group,
+    place,
+    number,
+  }: {
+    group: GroupDispatch
+    place: LeasePlace
+    number: number
+  }): void {
+    const { clock, move, onFailed } = this.#parts
+    const lease = place.book.leaseOf(number)
+    if (lease === undefined) return
+    const expiries = place.expiriesBefore(number) + lease.earlier.length + 1
+    if (lease.attempt < group.group.policy.maxAttempts && expiries <= freeExpiries) {
+      place.book.expire(number)
+      group.returned(place, number)
+      return
+    }
+    move({ group, place, number, outcome: 'expired', nowMs: clock.now() }).catch(
+      (error: unknown) => {
+        // It stays where it is, and is tried again; see `watchAgain`.
+        if (!isMqError(error)) onFailed(error)
+      },
+    )
+  }
+}
+
+/** Whether the message still has this very lease, not extended since. */
+function isCurrent({ place, lease }: GrantedLease, number: number): boolean {
+  const current = place.book.leaseOf(number)
+  return (
+    current?.nonce === lease.nonce && current.until === lease.until && !place.book.free.has(number)
+  )
+}

@@ -1,0 +1,184 @@
+import { deferred } from '@popmq/kit'
+import {
+  type AttemptOutcome,
+  type Checksum,
+  type Failure,
+  heldKey,
+  type LogPosition,
+  MqError,
+  offset,
+  type Offset,
+  partitionKey,
+  type PartitionKey,
+  partitionNumber,
+  RecordView,
+  type TimeMs,
+} from '@popmq/protocol'
+import { backOffMs } from './back-off.ts'
+import type { DeliveryLog, RecordPlace } from './delivery-log.ts'
+import { failedCopy, type FailedAttempt, type Verdict } from './failed-copy.ts'
+import type { GroupDispatch } from './group-dispatch.ts'
+import { named, unanswered } from './lease.ts'
+import type { LeasePlace } from './pick.ts'
+
+export interface MovingParts {
+  readonly crc32: Checksum
+  readonly setId: number
+  /** The time by which retries are due. */
+  readonly dueTime: { readonly nowMs: () => TimeMs }
+  readonly log: Pick<DeliveryLog, 'appendCopy' | 'read' | 'pinned' | 'until'>
+  readonly load: (key: PartitionKey, from: Offset) => Promise<unknown>
+  /** Retries held on this set; beyond `mostRetries` failures stay where they are. */
+  readonly retriesHeld: () => number
+  /** A retry was appended and applied. */
+  readonly onRetry: (group: GroupDispatch, number: number) => void
+  /** The messages were not moved after all: their leases may be over by now. */
+  readonly onRefused: (group: GroupDispatch, place: LeasePlace, numbers: readonly number[]) => void
+}
+
+/** A message that failed, and how. */
+export interface Move {
+  readonly group: GroupDispatch
+  readonly place: LeasePlace
+  readonly number: number
+  /** Undefined: an operator gives it up, and no delivery failed. */
+  readonly outcome: AttemptOutcome | undefined
+  readonly error?: Failure | undefined
+  /** Who had it, where no lease tells. */
+  readonly consumer?: string
+  /** Undefined: by the group's back-off. */
+  readonly delayMs?: number | undefined
+  readonly nowMs: TimeMs
+}
+
+export interface Moved {
+  readonly to: 'retrying' | 'dead'
+  readonly end: LogPosition
+}
+
+const mostRetries = 1_000_000
+
+/**
+ * Moves failed messages: each to its next delivery, or to the dead letters once it has had as many as the policy allows.
+ * The copy is one record that names what it takes the place of, so at every moment there is exactly one.
+ */
+export class Moving {
+  readonly #parts: MovingParts
+  readonly #record = new RecordView()
+
+  constructor(parts: MovingParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Appends the copy; it counts when `end` is synced and applied. The message must not be settling.
+   * @returns undefined when the message cannot be read any more
+   * @throws MqError when the log takes nothing now: then all is as before
+   */
+  async move(move: Move): Promise<Moved | undefined> {
+    const { place, number, group } = move
+    const { log, onRetry, onRefused } = this.#parts
+    const done = deferred<boolean>()
+    const settlement = place.book.settle([number], done.promise)
+    const refused = (): void => {
+      settlement.refused()
+      done.resolve(false)
+      onRefused(group, place, [number])
+    }
+    try {
+      const moved = await log.pinned(() =>
+        this.#copy(move, (end, retry) => {
+          log.until(end, () => {
+            settlement.applied()
+            done.resolve(true)
+            if (retry !== undefined) onRetry(group, retry)
+          })
+        }),
+      )
+      if (moved === undefined) refused()
+      return moved
+    } catch (error) {
+      refused()
+      throw error
+    }
+  }
+
+  /** `appended` is told in the turn in which the copy is: the end of its record, and the number if it is a retry. */
+  async #copy(
+    move: Move,
+    appended: (end: LogPosition, retry: number | undefined) => void,
+  ): Promise<Moved | undefined> {
+    const { place, number, group } = move
+    const located = await this.#locate(place, number)
+    if (located === undefined) return undefined
+    const { log, crc32, setId, retriesHeld } = this.#parts
+    const bytes = together(await log.read([located]))
+    const attempts = attemptsOf(move)
+    const verdict = this.#verdict(move, attempts)
+    const isDead = verdict.to === 'dead'
+    if (!isDead && retriesHeld() >= mostRetries)
+      throw new MqError('broker_busy', `the broker holds ${mostRetries} retries, as many as it may`)
+    const { generation } = place
+    const failed = {
+      settles: number,
+      groupId: group.id,
+      generation,
+      now: move.nowMs,
+      attempts,
+      verdict,
+    }
+    const copy = failedCopy({ ...failed, original: this.#record.move(bytes, 0) }, crc32)
+    const deadKey = partitionKey(group.group.deadTopicId, partitionNumber(setId))
+    const { end, offset: at } = log.appendCopy(copy, isDead ? deadKey : heldKey)
+    appended(end, isDead ? undefined : at)
+    return { end, to: isDead ? 'dead' : 'retrying' }
+  }
+
+  async #locate(place: LeasePlace, number: number): Promise<RecordPlace | undefined> {
+    for (;;) {
+      const located = place.locate(number)
+      if (located === 'gone') return undefined
+      if (located !== undefined) return located
+      await this.#parts.load(place.key, offset(number))
+    }
+  }
+
+  #verdict(move: Move, attempts: readonly FailedAttempt[]): Verdict {
+    const { group, outcome, delayMs } = move
+    const { policy, deadTopicId } = group.group
+    const { setId, dueTime } = this.#parts
+    const made = attempts.at(-1)?.n ?? 0
+    if (outcome === undefined) return { to: 'dead', deadTopicId, setId, isByOperator: true }
+    if (outcome === 'rejected' || made >= policy.maxAttempts)
+      return { to: 'dead', deadTopicId, setId }
+    return { to: 'retry', dueAt: dueTime.nowMs() + (delayMs ?? backOffMs(policy.backoff, made)) }
+  }
+}
+
+/** The deliveries of this copy that failed, this one last. */
+function attemptsOf({ place, number, outcome, error, consumer, nowMs }: Move): FailedAttempt[] {
+  const lease = place.book.leaseOf(number)
+  if (outcome === undefined) return [...(lease?.earlier ?? [])]
+  const told = error === undefined ? {} : { error }
+  if (lease === undefined) {
+    // Set aside by a member that pulls; or a lease that was lost with a crash.
+    const n = place.attemptsBefore(number) + 1
+    return [{ n, at: nowMs, heldMs: 0, outcome, ...named(consumer ?? ''), ...told }]
+  }
+  if (outcome === 'expired') return unanswered(lease, nowMs)
+  const { earlier, attempt: n, at } = lease
+  const heldMs = Math.max(0, nowMs - at)
+  return [...earlier, { n, at, heldMs, outcome, ...named(lease.consumer), ...told }]
+}
+
+function together(slices: readonly Uint8Array[]): Uint8Array {
+  const [only] = slices
+  if (only !== undefined && slices.length === 1) return only
+  const bytes = new Uint8Array(slices.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const slice of slices) {
+    bytes.set(slice, at)
+    at += slice.length
+  }
+  return bytes
+}

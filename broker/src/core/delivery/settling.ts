@@ -1,0 +1,281 @@
+import { type Clock, deferred } from '@popmq/kit'
+import {
+  type Failure,
+  isHeldNumber,
+  isMqError,
+  type LogPosition,
+  MqError,
+  offset,
+  type SettledLease,
+  type SettleResult,
+} from '@popmq/protocol'
+import type { DeliveryLog } from './delivery-log.ts'
+import type { GroupDispatch } from './group-dispatch.ts'
+import type { LeaseToken } from './lease-token.ts'
+import { givenBack, type Lease, unanswered } from './lease.ts'
+import { encodeLeased, type LeasedRun } from './leased-record.ts'
+import type { Move, Moving } from './moving.ts'
+import type { LeasePlace } from './pick.ts'
+import type { GrantedLease } from './popping.ts'
+import { encodeSettled } from './settled-record.ts'
+
+export interface SettlingParts {
+  readonly clock: Clock
+  readonly log: Pick<DeliveryLog, 'appendControl' | 'whenDone' | 'until'>
+  readonly read: (lease: Uint8Array) => LeaseToken | undefined
+  readonly moving: Pick<Moving, 'move'>
+  readonly expireAt: (lease: GrantedLease) => void
+}
+
+/** A nack: what went wrong, and when to deliver again. */
+export interface Nack {
+  readonly error: Failure | undefined
+  /** Undefined: by the group's back-off. */
+  readonly delayMs: number | undefined
+  /** False: give the message up at once. */
+  readonly retriable: boolean
+}
+
+/** One message of a place. */
+export interface HeldPlace {
+  readonly place: LeasePlace
+  readonly number: number
+}
+
+/** A handle that names something. */
+interface Named extends HeldPlace {
+  /** Where its result goes: lease, then number. */
+  readonly at: readonly [number, number]
+}
+
+type Results = SettleResult[][]
+
+/** Settles messages by their handles. Each handle has its own answer; a bad one changes nothing for the others. */
+export class Settling {
+  readonly #parts: SettlingParts
+
+  constructor(parts: SettlingParts) {
+    this.#parts = parts
+  }
+
+  /** Durable when it resolves. @throws MqError when the log takes nothing now: then nothing was done; `outcome_unknown` */
+  async ack(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
+    const { log } = this.#parts
+    const { results, current, waiting } = this.#judge(group, leases)
+    if (current.length > 0) {
+      const byPlace = grouped(current)
+      const runs = byPlace.map(([place, all]) => runOf(place, all))
+      const body = encodeSettled({ groupId: group.id, runs })
+      const end = log.appendControl({ kind: 'settled', body })
+      const done = deferred<boolean>()
+      for (const [place, all] of byPlace) {
+        const settlement = place.book.settle(all.map(numberOf), done.promise)
+        log.until(end, settlement.applied)
+      }
+      log.until(end, () => done.resolve(true))
+      await log.whenDone(end)
+      for (const { at } of current) put(results, at, 'acked')
+    }
+    return this.#waited(results, waiting)
+  }
+
+  /** Moves the messages to their next delivery, or to the dead letters; durable when it resolves. @throws as `ack` */
+  async nack(group: GroupDispatch, leases: readonly SettledLease[], nack: Nack): Promise<Results> {
+    const { moving, clock, log } = this.#parts
+    const { results, current, waiting } = this.#judge(group, leases)
+    let end: LogPosition | undefined
+    let failed: unknown
+    const moves = current.map(({ place, number, at }) => {
+      return { at, move: moveOf({ group, place, number }, nack, clock.now()) }
+    })
+    for (const { at, move } of moves) {
+      try {
+        const moved = await moving.move(move)
+        if (moved === undefined) {
+          put(results, at, 'unknown')
+          continue
+        }
+        end = moved.end
+        put(results, at, moved.to)
+      } catch (error) {
+        // Those before are moved; the others stay where they are, leased as they were.
+        if (!isMqError(error)) throw error
+        failed ??= error
+      }
+    }
+    if (end !== undefined) await log.whenDone(end)
+    if (failed !== undefined) throw failed
+    return this.#waited(results, waiting)
+  }
+
+  /** Hides the messages for `invisibleMs` from now on. Nobody waits for the disk: losing it only means a delivery more. */
+  async extend(
+    group: GroupDispatch,
+    leases: readonly SettledLease[],
+    invisibleMs: number,
+  ): Promise<{ readonly results: Results; readonly until: number }> {
+    const { clock } = this.#parts
+    const { results, current, waiting } = this.#judge(group, leases)
+    const until = clock.now() + invisibleMs
+    const held = current.filter(({ place, number, at }) => {
+      const isHeld = place.book.isHeld(number)
+      if (!isHeld) put(results, at, 'expired')
+      return isHeld
+    })
+    this.#change(group, held, (lease) => ({ ...lease, until }))
+    for (const { at } of held) put(results, at, 'extended')
+    return { results: await this.#waited(results, waiting), until }
+  }
+
+  /** Gives messages back: they can be handed out at once, and the delivery does not count. */
+  async release(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
+    const nowMs = this.#parts.clock.now()
+    const { results, current, waiting } = this.#judge(group, leases)
+    const held = current.filter(({ place, number, at }) => {
+      put(results, at, 'released')
+      return place.book.isHeld(number)
+    })
+    this.#change(group, held, (lease) => givenBack(lease, nowMs))
+    for (const { place, number } of held) group.returned(place, number)
+    return this.#waited(results, waiting)
+  }
+
+  /** Takes leases away: their messages can be handed out at once, and the delivery counts. @returns which were held */
+  takeBack(group: GroupDispatch, places: readonly HeldPlace[]): boolean[] {
+    const nowMs = this.#parts.clock.now()
+    const held = places.filter(({ place, number }) => place.book.isHeld(number))
+    this.#change(group, held, (lease) => {
+      return { ...lease, nonce: 0, until: nowMs, earlier: unanswered(lease, nowMs) }
+    })
+    for (const { place, number } of held) group.returned(place, number)
+    return places.map((place) => held.includes(place))
+  }
+
+  /** Gives leases other ends, and says so in the log. */
+  #change(
+    group: GroupDispatch,
+    named: readonly HeldPlace[],
+    change: (lease: Lease) => Lease,
+  ): void {
+    const { log, expireAt } = this.#parts
+    const changes = [...byLease(named)].map(([before, { place, numbers }]) => {
+      return { place, numbers, lease: change(before) }
+    })
+    for (const { place, numbers, lease } of changes) {
+      const { key, generation } = place
+      const next = offset(0)
+      const run: LeasedRun = { key, generation, attempt: lease.attempt, next, numbers }
+      const body = encodeLeased({ groupId: group.id, ...lease, runs: [run] })
+      const end = log.appendControl({ kind: 'leased', body }, { isPatient: true })
+      log.until(end, place.book.grant(numbers, lease))
+      if (lease.nonce !== 0) expireAt({ groupId: group.id, place, numbers, lease })
+    }
+  }
+
+  /** Looks at every handle. What is wrong with one is its result; the others are `current`. */
+  #judge(group: GroupDispatch, leases: readonly SettledLease[]): Judged {
+    const judged: Judged = { results: [], current: [], waiting: [] }
+    const seen = new Map<LeasePlace, Set<number>>()
+    for (const [index, { lease, numbers }] of leases.entries()) {
+      const token = this.#parts.read(lease)
+      const bad =
+        token === undefined ? 'unknown' : token.groupId === group.id ? undefined : 'foreign'
+      judged.results.push(numbers.map(() => bad ?? 'unknown'))
+      if (token === undefined || bad !== undefined) continue
+      for (const [place, own] of numbers.entries()) {
+        const at = [index, place] as const
+        const named = nameOf(group, token, own)
+        if (named === undefined) continue
+        const taken = seen.get(named) ?? new Set()
+        seen.set(named, taken)
+        if (taken.has(own)) put(judged.results, at, 'already')
+        else this.#judgeOne({ place: named, number: own, at }, token, judged)
+        taken.add(own)
+      }
+    }
+    return judged
+  }
+
+  #judgeOne(named: Named, { nonce, generation }: LeaseToken, judged: Judged): void {
+    const { place, number, at } = named
+    const isReset = generation !== place.generation
+    const verdict = isReset ? 'expired' : place.book.judge(number, nonce)
+    if (verdict === 'current') judged.current.push(named)
+    else if (verdict === 'settling') judged.waiting.push(named)
+    else put(judged.results, at, verdict === 'settled' ? 'already' : 'expired')
+  }
+
+  /** Whoever comes while a settlement is in flight is answered from it. */
+  async #waited(results: Results, waiting: readonly Named[]): Promise<Results> {
+    for (const { place, number, at } of waiting) {
+      const isDone = (await place.book.settlement(number)) ?? true
+      if (!isDone)
+        throw new MqError('broker_busy', 'what was to become of the message was not written')
+      put(results, at, 'already')
+    }
+    return results
+  }
+}
+
+interface Judged {
+  readonly results: Results
+  readonly current: Named[]
+  readonly waiting: Named[]
+}
+
+/** Where a handle points; undefined for a partition that is not led here, or a retry that is gone. */
+function nameOf(group: GroupDispatch, { key }: LeaseToken, number: number): LeasePlace | undefined {
+  return isHeldNumber(number) ? group.retries.placeOf({ key }) : group.known(key)
+}
+
+function moveOf(
+  { group, place, number }: { group: GroupDispatch; place: LeasePlace; number: number },
+  { error, delayMs, retriable }: Nack,
+  nowMs: number,
+): Move {
+  const outcome = retriable ? 'nack' : 'rejected'
+  return { group, place, number, outcome, error, delayMs, nowMs }
+}
+
+function numberOf({ number }: Named): number {
+  return number
+}
+
+function put(
+  results: Results,
+  [lease, number]: readonly [number, number],
+  result: SettleResult,
+): void {
+  const row = results[lease]
+  if (row !== undefined) row[number] = result
+}
+
+function grouped(named: readonly Named[]): [LeasePlace, Named[]][] {
+  const byPlace = new Map<LeasePlace, Named[]>()
+  for (const each of named) {
+    const there = byPlace.get(each.place)
+    if (there === undefined) byPlace.set(each.place, [each])
+    else there.push(each)
+  }
+  return [...byPlace]
+}
+
+function runOf({ key, generation }: LeasePlace, all: readonly Named[]): LeasedRun {
+  const numbers = all.map(numberOf).toSorted((a, b) => a - b)
+  return { key, generation, attempt: 0, next: offset(0), numbers }
+}
+
+function byLease(
+  named: readonly HeldPlace[],
+): Map<Lease, { readonly place: LeasePlace; readonly numbers: number[] }> {
+  const leases = new Map<Lease, { place: LeasePlace; numbers: number[] }>()
+  for (const { place, number } of named) {
+    const lease = place.book.leaseOf(number)
+    if (lease === undefined) continue
+    const there = leases.get(lease)
+    if (there === undefined) leases.set(lease, { place, numbers: [number] })
+    else there.numbers.push(number)
+  }
+  for (const { numbers } of leases.values()) numbers.sort((a, b) => a - b)
+  return leases
+}

@@ -1,0 +1,160 @@
+import { type Clock, deferred } from '@popmq/kit'
+import {
+  MqError,
+  type pop,
+  type popHint,
+  type ReplyOf,
+  type RequestOf,
+  type TopicId,
+} from '@popmq/protocol'
+import type { Answer, RequestContext } from '@popmq/transport'
+import type { Dispatch } from '../core/delivery/dispatch.ts'
+import type { GroupDispatch, Wanted } from '../core/delivery/group-dispatch.ts'
+import type { Popped } from '../core/delivery/popping.ts'
+
+export interface PopParts {
+  readonly dispatch: Pick<Dispatch, 'group' | 'popping' | 'settling' | 'tokens'>
+  readonly clock: Clock
+  readonly isStopping: () => boolean
+}
+
+type Context = Pick<RequestContext, 'isClosed' | 'onClosed'>
+
+/** Hands out messages; while there are none, holds the request until there are or its time is up. */
+export async function handlePop(
+  request: RequestOf<typeof pop>,
+  context: Context,
+  { dispatch, clock, isStopping }: PopParts,
+): Promise<Answer<ReplyOf<typeof pop>>> {
+  const { max, maxBytes, consumer, waitMs } = request
+  const group = dispatch.group(request.groupId)
+  const wanted = wantedOf(group, request)
+  if (!dispatch.tokens.isReady)
+    throw new MqError('not_leader', 'the broker has no key for handles yet', { retryAfterMs: 100 })
+  const invisibleMs = request.invisibleMs ?? group.group.policy.invisibleMs
+  const asked = { ...wanted, max, maxBytes, consumer, invisibleMs }
+  const waiting = new Waiting({ group, wanted, clock, waitMs }, context)
+  try {
+    for (;;) {
+      // Held before it looks: what comes meanwhile wakes it too.
+      waiting.hold()
+      const popped = await dispatch.popping.pop(group, asked)
+      const isOver = waiting.isOver || isStopping()
+      if (popped.runs.length > 0 && context.isClosed) return await giveBack(group, popped, dispatch)
+      if (popped.runs.length > 0 || isOver) return answer(popped, group, wanted)
+      await waiting.woken()
+    }
+  } finally {
+    waiting.end()
+    // Whoever was woken and did not take all lets the next one look.
+    group.passOn()
+  }
+}
+
+/** Waits until a pop would find something. Grants nothing. */
+export async function handlePopHint(
+  request: RequestOf<typeof popHint>,
+  context: Context,
+  { dispatch, clock, isStopping }: PopParts,
+): Promise<Answer<ReplyOf<typeof popHint>>> {
+  const group = dispatch.group(request.groupId)
+  const wanted = wantedOf(group, request)
+  const waiting = new Waiting({ group, wanted, clock, waitMs: request.waitMs }, context)
+  try {
+    for (;;) {
+      waiting.hold()
+      const isReady = group.isReady(wanted)
+      if (isReady || waiting.isOver || isStopping()) return { reply: { isReady } }
+      await waiting.woken()
+    }
+  } finally {
+    waiting.end()
+    group.passOn()
+  }
+}
+
+interface WaitingParts {
+  readonly group: GroupDispatch
+  readonly wanted: Wanted
+  readonly clock: Clock
+  readonly waitMs: number
+}
+
+/** A held request: woken by what can be handed out, by its time, or by the end of its connection. */
+class Waiting {
+  readonly #parts: WaitingParts
+  readonly #untilMs: number
+  readonly #isClosed: () => boolean
+  readonly #timer: { cancel(): void } | undefined
+  #woken = deferred()
+  #letGo: () => void = () => undefined
+
+  constructor(parts: WaitingParts, context: Context) {
+    this.#parts = parts
+    const { clock, waitMs } = parts
+    this.#untilMs = clock.monotonic() + waitMs
+    this.#isClosed = () => context.isClosed
+    context.onClosed(() => this.#woken.resolve())
+    this.#timer = waitMs === 0 ? undefined : clock.after(waitMs, () => this.#woken.resolve())
+  }
+
+  get isOver(): boolean {
+    return this.#isClosed() || this.#parts.clock.monotonic() >= this.#untilMs
+  }
+
+  hold(): void {
+    const { group, wanted } = this.#parts
+    this.#letGo()
+    this.#woken = deferred()
+    this.#letGo = group.waiters.hold({ ...wanted, wake: this.#woken.resolve })
+  }
+
+  woken(): Promise<void> {
+    return this.#woken.promise
+  }
+
+  end(): void {
+    this.#letGo()
+    this.#timer?.cancel()
+  }
+}
+
+function wantedOf(
+  group: GroupDispatch,
+  {
+    topics,
+    retriesOnly = false,
+  }: { readonly topics: readonly TopicId[]; readonly retriesOnly?: boolean },
+): Wanted {
+  for (const id of topics) {
+    const topic = group.topic(id)
+    if (topic === undefined)
+      throw new MqError('topic_not_found', `the group reads no topic ${id} that this broker knows`)
+    if (topic.mode !== 'pop' && !(retriesOnly && topic.mode === 'pull'))
+      throw new MqError(
+        'subscription_conflict',
+        `the group reads topic ${id} by ${topic.mode}, not by pop`,
+      )
+  }
+  return { topics: new Set(topics), retriesOnly }
+}
+
+function answer(
+  { runs, slices, reason }: Popped,
+  group: GroupDispatch,
+  { topics }: Wanted,
+): Answer<ReplyOf<typeof pop>> {
+  const isPaused = [...topics].some((id) => group.topic(id)?.isPaused === true)
+  const why = reason ?? (isPaused && runs.length === 0 ? 'paused' : undefined)
+  return { reply: { runs, ...(why === undefined ? {} : { reason: why }) }, slices }
+}
+
+/** Whoever asked is gone: the messages go to others at once, and the delivery does not count. */
+async function giveBack(
+  group: GroupDispatch,
+  { leases }: Popped,
+  { settling }: Pick<Dispatch, 'settling'>,
+): Promise<Answer<ReplyOf<typeof pop>>> {
+  await settling.release(group, leases)
+  return { reply: { runs: [] } }
+}
