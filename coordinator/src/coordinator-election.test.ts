@@ -105,6 +105,7 @@ void test('a leader whose session is lost is a standby of the next one, and may 
   const { world, coordinators, ways, leading } = await startAll(2)
   const caller = await world.connect()
   const broker = await world.openBroker(1)
+  await world.during(broker.renew())
   const held = broker.renew({ waitMs: 20_000 })
   const ended = assert.rejects(held, refused('not_coordinator', /the session with the registry/))
   await world.scheduler.run(10)

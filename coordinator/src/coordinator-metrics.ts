@@ -25,7 +25,11 @@ const gauges: readonly Reading[] = [
   ],
   ['topics', 'Topics.', ({ topics }) => topics],
   ['partitions', 'Partitions of all topics.', ({ partitions }) => partitions],
-  ['topics_version', 'How many changes of topics there have been.', ({ version }) => version],
+  [
+    'topics_version',
+    'How many changes of topics, groups and handle keys brokers were told.',
+    ({ version }) => version,
+  ],
   ['brokers', 'Brokers that have ever opened.', ({ brokers }) => brokers],
   [
     'live_brokers',

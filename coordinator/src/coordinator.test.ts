@@ -57,12 +57,14 @@ void test('a broker carries on through a change of coordinator without a new epo
   const request = { brokerId: 1, epoch: broker.epoch, appliedVersion: broker.version, waitMs: 0 }
   assert.deepEqual(
     (await world.during(caller.call(brokerSession, request, { timeoutMs: 1_000 }))).reply,
-    { version: 1 },
+    { version: 2 },
   )
   const fresh = await world.during(
     caller.call(brokerSession, { ...request, appliedVersion: 0 }, { timeoutMs: 1_000 }),
   )
-  assert.deepEqual(fresh.reply, { version: 1, topics: [topic] })
+  const { version, topics, groups, handleKeys } = fresh.reply
+  assert.deepEqual([version, topics, groups], [2, [topic], []])
+  assert.deepEqual(handleKeys, broker.handleKeys)
 })
 
 void test('producers get ids of their own, however many ask at once', async () => {

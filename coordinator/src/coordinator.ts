@@ -3,6 +3,7 @@ import {
   brokerOpen,
   brokerSession,
   clusterStatus,
+  groupReport,
   metadata,
   MqError,
   producerOpen,
@@ -29,6 +30,7 @@ import { groupRoutes } from './group-routes.ts'
 import { handleBrokerOpen } from './handlers/broker-open.ts'
 import { handleBrokerSession } from './handlers/broker-session.ts'
 import { handleClusterStatus } from './handlers/cluster-status.ts'
+import { handleGroupReport } from './handlers/group-lag.ts'
 import { handleMetadata } from './handlers/metadata.ts'
 import { handleProducerOpen } from './handlers/producer-open.ts'
 import { handleTopicCreate } from './handlers/topic-create.ts'
@@ -65,7 +67,7 @@ export interface CoordinatorHealth extends ClusterCounts {
   readonly leader: string | undefined
   readonly isLeading: boolean
   readonly leaderEpoch: number
-  /** How many changes of topics there have been. */
+  /** How many changes there have been that brokers are told. */
   readonly version: number
   readonly connections: number
   /** How often it has taken the lead. */
@@ -223,6 +225,7 @@ function leaderRoutes(led: RoutedParts, { clock }: CoordinatorOptions): Route[] 
     route(producerOpen, () => handleProducerOpen(cluster)),
     route(brokerOpen, (request, context) => handleBrokerOpen(request, context, cluster)),
     route(brokerSession, (request, context) => handleBrokerSession(request, context, cluster)),
+    route(groupReport, (request) => handleGroupReport(request, cluster)),
     ...groupRoutes(cluster),
   ]
 }

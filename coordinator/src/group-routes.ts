@@ -4,7 +4,9 @@ import {
   groupDescribe,
   groupJoin,
   groupLeave,
+  groupLag,
   groupList,
+  groupOpen,
   groupPause,
   groupRebalances,
   groupRelease,
@@ -24,10 +26,12 @@ import {
   handleGroupReset,
   handleGroupSet,
 } from './handlers/group-admin.ts'
+import { handleGroupLag } from './handlers/group-lag.ts'
 import {
   handleCommit,
   handleGroupJoin,
   handleGroupLeave,
+  handleGroupOpen,
   handleGroupRelease,
   handleGroupSession,
   handleGroupStart,
@@ -37,6 +41,7 @@ import {
 export function groupRoutes(cluster: Cluster): Route[] {
   return [
     route(groupJoin, (request, context) => handleGroupJoin(request, context, cluster)),
+    route(groupOpen, (request) => handleGroupOpen(request, cluster)),
     route(groupStart, (request) => handleGroupStart(request, cluster)),
     route(groupSession, (request, context) => handleGroupSession(request, context, cluster)),
     route(groupRelease, (request) => handleGroupRelease(request, cluster)),
@@ -44,6 +49,7 @@ export function groupRoutes(cluster: Cluster): Route[] {
     route(commit, (request) => handleCommit(request, cluster)),
     route(groupList, () => handleGroupList(cluster)),
     route(groupDescribe, (request) => handleGroupDescribe(request, cluster)),
+    route(groupLag, (request) => handleGroupLag(request, cluster)),
     route(groupSet, (request) => handleGroupSet(request, cluster)),
     route(groupReset, (request, context) => handleGroupReset(request, context, cluster)),
     route(groupPause, (request) => handleGroupPause(request, cluster)),

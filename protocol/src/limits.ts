@@ -15,7 +15,7 @@ export const limits = {
   /** A record may be this much longer than its message: fixed part, key, tag, headers, dedup id, history. */
   recordOverheadBytes: 262_144,
   /** What a copy tells of earlier deliveries. */
-  historyBytes: 196_608,
+  historyBytes: 194_560,
   /** Of one failure: its type, its message, its stack. Clients shorten what is longer. */
   errorTypeBytes: 256,
   errorBytes: 8_192,

@@ -4,9 +4,10 @@ import { dictionary, text } from './fields.ts'
 import { hashOfText, tagHash } from './hash.ts'
 import { limits } from './limits.ts'
 import { prescan } from './prescan.ts'
-import { flags, recordFixedBytes, valueFormMask, valueForms } from './record-layout.ts'
+import { flags, recordFixedBytes, valueFormMask } from './record-layout.ts'
 import type { RecordView } from './record.ts'
 import { textBytes } from './utf8.ts'
+import { encodeBody, formOf } from './value.ts'
 
 /**
  * The sections between a record's fixed part and its body, each present when its flag is set, in this order:
@@ -46,7 +47,6 @@ export interface PreparedMessage {
   readonly recordBytes: number
 }
 
-const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 /** @throws MqError `invalid_request` naming the section that is too long or not allowed. */
@@ -252,52 +252,4 @@ function decodeHeaders(bytes: Uint8Array): Readonly<Record<string, string>> {
 
 function corrupt(): MqError {
   return new MqError('corrupt_record', 'the sections of a record do not add up to its length')
-}
-
-/** A Uint8Array is stored as bytes, a string as text, anything else as JSON. */
-function formOf(value: unknown): number {
-  if (value instanceof Uint8Array) return valueForms.bytes
-  return typeof value === 'string' ? valueForms.text : valueForms.json
-}
-
-function encodeBody(value: unknown): Uint8Array {
-  if (value instanceof Uint8Array) return value
-  if (typeof value === 'string') return encoder.encode(value)
-  const json = toJson(value)
-  if (json === undefined)
-    throw new MqError('invalid_request', `a value of type ${typeof value} has no JSON form`)
-  return encoder.encode(json)
-}
-
-function toJson(value: unknown): string | undefined {
-  try {
-    return JSON.stringify(value)
-  } catch (cause) {
-    throw new MqError('invalid_request', 'the value has no JSON form', { cause })
-  }
-}
-
-/** The value as it was sent. @throws MqError `corrupt_record` when JSON was promised and is not there. */
-export function decodeValue(form: number, body: Uint8Array): unknown {
-  switch (form & valueFormMask) {
-    case valueForms.bytes:
-      return Uint8Array.from(body)
-    case valueForms.text:
-      return decoder.decode(body)
-    case valueForms.json:
-      return fromJson(decoder.decode(body))
-    default:
-      throw new MqError(
-        'corrupt_record',
-        `a record has the unknown value form ${form & valueFormMask}`,
-      )
-  }
-}
-
-function fromJson(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch (cause) {
-    throw new MqError('corrupt_record', 'the JSON value of a record cannot be parsed', { cause })
-  }
 }

@@ -56,9 +56,9 @@ export class ViewSet {
     this.delays.apply(record)
     // Nearly all records are messages, and none of the others' concern.
     if (record.kind === recordKinds.message) return key
-    this.delivery.apply(record)
     if (record.kind === recordKinds.reset) this.#reopen(record)
-    else this.letters.apply(record)
+    this.delivery.apply(record)
+    this.letters.apply(record)
     return key
   }
 
@@ -79,9 +79,11 @@ export class ViewSet {
     ])
   }
 
+  /** Letters that died since a reset stay what they are when it is told again. */
   #reopen(record: RecordView): void {
-    const { groupId, key, to } = decodeReset(record.body)
-    this.letters.reopen(groupId, key, to)
+    const { groupId, key, to, generation } = decodeReset(record.body)
+    const known = this.delivery.find(groupId, key)?.generation ?? 0
+    if (generation > known) this.letters.reopen(groupId, key, to)
   }
 }
 

@@ -19,7 +19,7 @@ export interface DeadListParts {
 }
 
 /** How many letters one request looks at for those that it asks for: some ms. */
-const mostLooked = 100_000
+const mostLooked = 50_000
 
 /**
  * A page of a group's letters, oldest first. `next` is the last one looked at: given as `after`, it asks for those behind

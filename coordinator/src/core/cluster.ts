@@ -11,6 +11,8 @@ import { Brokers } from './brokers.ts'
 import type { AssignorModules } from './groups/assignor-choice.ts'
 import type { FlushCounts } from './groups/progress-flush.ts'
 import { Groups } from './groups/groups.ts'
+import { WantedReports } from './groups/wanted-reports.ts'
+import { HandleKeys } from './handle-keys.ts'
 import { Leadership } from './leadership.ts'
 import type { Candidate } from './placement.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -79,10 +81,13 @@ export class Cluster {
   readonly brokers: Brokers
   readonly topics = new Topics()
   readonly groups: Groups
+  readonly reports: WantedReports
+  readonly handleKeys: HandleKeys
   readonly producerIds: ProducerIds
   readonly waiters: Waiters
   readonly #options: ClusterOptions
   #timer: Timer | undefined
+  #keysTimer: Timer | undefined
   #isClosed = false
 
   private constructor(
@@ -95,7 +100,12 @@ export class Cluster {
     this.brokers = new Brokers(options.sessionMs)
     this.producerIds = new ProducerIds(leadership)
     const { topics } = this
-    this.groups = new Groups({ ...options, leadership, topics, modules: options.assignorModules })
+    const reached = (version: number): Promise<void> => this.reached(version)
+    const modules = options.assignorModules
+    this.groups = new Groups({ ...options, leadership, topics, modules, reached })
+    const firstTicket = Math.floor(options.random.next() * 2 ** 52)
+    this.reports = new WantedReports({ ...options, firstTicket, wake: () => waiters.wake() })
+    this.handleKeys = new HandleKeys({ ...options, leadership })
   }
 
   /** Takes the lead and reads what the registry holds. @throws MqError as `Leadership.take`, `data_directory_invalid` */
@@ -106,11 +116,13 @@ export class Cluster {
     const deposed = (error: MqError): void => {
       waiters.close()
       led.cluster?.groups.close()
+      led.cluster?.reports.close()
       options.observe({ kind: 'deposed', error })
     }
     const leadership = await Leadership.take({ ...options, deposed })
     const cluster = new Cluster(options, { leadership, waiters })
     led.cluster = cluster
+    await cluster.handleKeys.restore()
     const brokers = await readChildren(session, paths.brokers, brokerValue)
     const topics = await readChildren(session, paths.topics, topicValue)
     for (const { value, version } of topics) cluster.topics.restore(value, version)
@@ -119,6 +131,7 @@ export class Cluster {
     for (const { value } of brokers) cluster.brokers.restore(value, nowMs)
     await cluster.groups.restore()
     cluster.#arm()
+    cluster.#renewKeysDaily()
     return cluster
   }
 
@@ -134,7 +147,7 @@ export class Cluster {
     return this.leadership.clusterId
   }
 
-  /** How many changes of topics there have been. */
+  /** How many changes there have been that brokers are told: of topics, of groups, of handle keys. */
   get version(): number {
     return this.leadership.counters.version
   }
@@ -186,25 +199,30 @@ export class Cluster {
     this.groups.connectionClosed(connection)
   }
 
-  /**
-   * Resolves once every broker with a session has applied the change.
-   * @throws MqError `timed_out` when it was made but some brokers may act on the old state; so too when the coordinator
-   * stops: an error that says that nothing was done would be untrue
-   */
+  /** Resolves once every broker with a session has applied the change of a topic. @throws MqError as `reached` */
   async applied(change: TopicChange): Promise<void> {
-    this.waiters.wake()
-    const behind = (): BrokerRecord[] => this.brokers.behind(change.version, this.nowMs)
     try {
-      if (await this.waiters.until(() => behind().length === 0, { withinMs: limits.waitMs })) return
-      const ids = behind().map(({ id }) => id)
-      throw new MqError(
-        'timed_out',
-        `the change was made, but these brokers have not applied it yet: ${ids.join(', ')}`,
-      )
+      await this.reached(change.version)
     } finally {
       this.topics.settle(change)
       this.groups.topicChanged(change.info)
     }
+  }
+
+  /**
+   * Resolves once every broker with a session has applied this version.
+   * @throws MqError `timed_out` when the change was made but some brokers may act on the old state; so too when the
+   * coordinator stops: an error that says that nothing was done would be untrue
+   */
+  async reached(version: number): Promise<void> {
+    this.waiters.wake()
+    const behind = (): BrokerRecord[] => this.brokers.behind(version, this.nowMs)
+    if (await this.waiters.until(() => behind().length === 0, { withinMs: limits.waitMs })) return
+    const ids = behind().map(({ id }) => id)
+    throw new MqError(
+      'timed_out',
+      `the change was made, but these brokers have not applied it yet: ${ids.join(', ')}`,
+    )
   }
 
   observe(event: ClusterEvent): void {
@@ -215,8 +233,19 @@ export class Cluster {
   close(): void {
     this.#isClosed = true
     this.#timer?.cancel()
+    this.#keysTimer?.cancel()
     this.waiters.close()
     this.groups.close()
+    this.reports.close()
+  }
+
+  #renewKeysDaily(): void {
+    this.#keysTimer = this.#options.clock.after(86_400_000, () => {
+      if (this.#isClosed || this.leadership.deposed !== undefined) return
+      // Brokers hear of a new one with their next renewal.
+      void this.handleKeys.renew()
+      this.#renewKeysDaily()
+    })
   }
 
   /** Sees to it that the end of the next session is noticed. A timer that is early by a renewal just sets the next. */

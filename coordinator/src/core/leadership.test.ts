@@ -211,3 +211,34 @@ void test('a registry that somebody else writes to is noticed before anything is
   assert.equal(deposed.length, 1)
   assert.deepEqual(await session.children('/topics'), ['t1'])
 })
+
+void test('counters and what a write made show at the same moment, and an empty write makes no commit', async () => {
+  const scheduler = new Scheduler()
+  const inner = treeSession()
+  let commits = 0
+  const commit: RegistrySession['commit'] = (ops) => {
+    commits += 1
+    return inner.commit(ops)
+  }
+  const { leader } = await take({ ...inner, commit }, { scheduler, seed: 1 })
+  const counters = { version: leader.counters.version + 1 }
+  let shown = leader.counters.version
+  const written = leader.write(
+    () => ({ ops: [], counters }),
+    () => (shown = counters.version),
+  )
+  for (let turn = 0; turn < 50; turn += 1) {
+    await Promise.resolve()
+    assert.equal(leader.counters.version, shown)
+  }
+  await during(scheduler, written)
+  assert.equal(shown, counters.version)
+  const before = commits
+  let isApplied = false
+  const empty = leader.write(
+    () => ({ ops: [] }),
+    () => (isApplied = true),
+  )
+  await during(scheduler, empty)
+  assert.deepEqual([isApplied, commits], [true, before])
+})

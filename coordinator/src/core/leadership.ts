@@ -111,14 +111,20 @@ export class Leadership {
 
   /**
    * Makes one write once those before it are done. `prepare` sees the state that they left; what it throws, this throws.
-   * `applied` is called before the next write is prepared.
+   * `applied` is called before the next write is prepared. A change without ops and counters is not committed: by the
+   * time it was prepared there was nothing left to do.
    * @throws MqError `not_coordinator`, `registry_unavailable`, `disk_full`
    */
   write<T extends Change>(prepare: () => T, applied: (change: T) => void): Promise<T> {
     const written = this.#last.then(async () => {
       if (this.#deposed !== undefined) throw this.#deposed
       const change = prepare()
-      await this.#commit(change)
+      if (change.ops.length > 0 || change.counters !== undefined) {
+        const counters = await this.#commit(change)
+        // Together with `applied`, without a pause: nobody sees a version without what came with it.
+        this.#counters = counters
+        this.#countersVersion += 1
+      }
       applied(change)
       return change
     })
@@ -152,7 +158,8 @@ export class Leadership {
     return { kind: 'rejected', index: outcome.index - 1, reason: outcome.reason, tried }
   }
 
-  async #commit(change: Change): Promise<void> {
+  /** @returns the counters from now on */
+  async #commit(change: Change): Promise<Counters> {
     const counters = { ...this.#counters, ...change.counters }
     for (const name of Object.keys(counters) as (keyof Counters)[]) {
       assert(counters[name] >= this.#counters[name], 'a counter never goes back')
@@ -165,8 +172,7 @@ export class Leadership {
       ...change.ops,
     ]
     await this.#carryOut(ops, value)
-    this.#counters = counters
-    this.#countersVersion += 1
+    return counters
   }
 
   async #carryOut(ops: readonly RegistryOp[], value: Uint8Array): Promise<void> {

@@ -19,6 +19,7 @@ import type { RegistryNode, RegistrySession } from './registry-port.ts'
  *    /counters        numbers that only grow, set by every write
  *    /brokers/<id>    a broker that has opened: its set, newest epoch and address
  *    /topics/<name>   a topic, under its name in small letters: so no two names differ only in case
+ *    /handle-keys     the keys that handles of popped messages are authenticated with: a secret
  * Groups have nodes of their own: see groups/group-values.ts.
  */
 export const paths = {
@@ -27,6 +28,7 @@ export const paths = {
   counters: '/counters',
   brokers: '/brokers',
   topics: '/topics',
+  handleKeys: '/handle-keys',
   broker: (id: number): string => `/brokers/${id}`,
   topic: (name: string): string => `/topics/${name.toLowerCase()}`,
 } as const
@@ -41,7 +43,7 @@ export const leaderValue = object({
   term: text(64, 1),
 })
 
-/** Each is the highest number given so far, 0 for none; `version` counts the changes of topics. */
+/** Each is the highest number given so far, 0 for none; `version` counts the changes that brokers are told. */
 export const countersValue = object({
   /** The epoch of the leader that wrote this, and how many writes it had made: no two writes leave the same value. */
   leader: whole(1),
@@ -70,6 +72,11 @@ export const topicValue = object({
   sets: list(whole(1), limits.partitionsPerTopic),
   policy: topicPolicy,
   createdAt: whole(),
+})
+
+export const handleKeysValue = object({
+  /** Newest first. */
+  keys: list(object({ id: whole(0, 255), key: text(64, 64), madeAt: whole() }), 8),
 })
 
 /** A counter that earlier versions did not have: absent in what they wrote, it has given nothing. */

@@ -11,8 +11,9 @@ import type {
 } from '@popmq/protocol'
 import type { Answer, RequestContext } from '@popmq/transport'
 import type { Cluster } from '../core/cluster.ts'
-import { deleteGroup, pauseGroup, resetGroup, setGroup } from '../core/groups/group-admin.ts'
-import { describeGroup, summaryOf } from '../core/groups/group-reports.ts'
+import { deleteGroup, pauseGroup, setGroup } from '../core/groups/group-admin.ts'
+import { describeGroup, shownTopic, summaryOf } from '../core/groups/group-reports.ts'
+import { resetGroup } from '../core/groups/group-reset.ts'
 
 /** What people ask of groups. Reports come from memory. Each throws besides its own errors those of `checkLeads`. */
 type GroupCluster = Pick<Cluster, 'checkLeads' | 'groups'>
@@ -71,7 +72,8 @@ export async function handleGroupPause(
   cluster: GroupCluster,
 ): Promise<Answer<ReplyOf<typeof groupPause>>> {
   cluster.checkLeads()
-  return { reply: { topics: await pauseGroup(cluster.groups, request) } }
+  const topics = await pauseGroup(cluster.groups, request)
+  return { reply: { topics: topics.map(shownTopic) } }
 }
 
 /** @throws MqError as `deleteGroup` */

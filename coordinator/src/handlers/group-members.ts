@@ -2,6 +2,7 @@ import type {
   commit,
   groupJoin,
   groupLeave,
+  groupOpen,
   groupRelease,
   groupSession,
   groupStart,
@@ -12,6 +13,7 @@ import type { Answer, RequestContext } from '@popmq/transport'
 import type { Cluster } from '../core/cluster.ts'
 import { commitProgress } from '../core/groups/group-commit.ts'
 import { joinGroup } from '../core/groups/group-join.ts'
+import { openGroup } from '../core/groups/group-open.ts'
 import {
   hearMember,
   leaveGroup,
@@ -21,7 +23,7 @@ import {
 import { startReading } from '../core/groups/group-start.ts'
 
 /**
- * What members of groups ask. Each throws besides its own errors `not_coordinator`, `shutting_down`, and
+ * What members of groups ask, and those who pop. Each throws besides its own errors `not_coordinator`, `shutting_down`, and
  * `registry_unavailable` when something may have been written.
  */
 type GroupCluster = Pick<Cluster, 'checkLeads' | 'groups'>
@@ -38,6 +40,15 @@ export async function handleGroupJoin(
   // It may have closed while the registry wrote; nothing else would tell.
   if (context.isClosed) cluster.groups.connectionClosed(connection)
   return { reply }
+}
+
+/** @throws MqError as `openGroup` */
+export async function handleGroupOpen(
+  request: RequestOf<typeof groupOpen>,
+  cluster: GroupCluster,
+): Promise<Answer<ReplyOf<typeof groupOpen>>> {
+  cluster.checkLeads()
+  return { reply: await openGroup(cluster.groups, request) }
 }
 
 /** @throws MqError as `startReading` */

@@ -6,14 +6,19 @@ import {
   brokerSession,
   type Epoch,
   type Exchange,
+  groupReport,
+  type HandleKey,
   isMqError,
   type MqError,
   type ReplyOf,
   type RequestOf,
+  type ServedGroup,
   type TopicInfo,
+  type WantedReport,
 } from '@popmq/protocol'
 import { Caller, loopbackTransport } from '@popmq/transport'
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from '../coordinator.ts'
+import type { BrokerReport } from '../core/groups/wanted-reports.ts'
 import type { Registry } from '../core/registry-port.ts'
 import { MemoryRegistry } from '../registry/memory-registry.ts'
 
@@ -118,6 +123,12 @@ export class TestBroker {
   readonly #caller: Caller
   version = 0
   topics: readonly TopicInfo[] = []
+  groups: readonly ServedGroup[] = []
+  handleKeys: readonly HandleKey[] = []
+  /** How often it was told the groups. */
+  timesGroups = 0
+  /** What it reports of a group when it is asked; undefined: it is silent. */
+  reports: ((wanted: WantedReport) => BrokerReport | undefined) | undefined
   /** What ended `keep`. */
   ended: MqError | undefined
   #isStopped = false
@@ -150,8 +161,22 @@ export class TestBroker {
     }
     const { reply } = await this.#caller.call(brokerSession, request, { timeoutMs: 70_000 })
     if (reply.topics !== undefined) this.topics = reply.topics
+    if (reply.groups !== undefined) this.timesGroups += 1
+    this.groups = reply.groups ?? this.groups
+    this.handleKeys = reply.handleKeys ?? this.handleKeys
     this.version = reply.version
+    for (const wanted of reply.wanted ?? []) {
+      const report = this.reports?.(wanted)
+      if (report !== undefined) await this.report({ ticket: wanted.ticket, ...report })
+    }
     return reply
+  }
+
+  async report(
+    fields: Pick<RequestOf<typeof groupReport>, 'ticket'> & Partial<RequestOf<typeof groupReport>>,
+  ): Promise<void> {
+    const request = { brokerId: this.id, epoch: this.epoch, partitions: [], delayed: [], ...fields }
+    await this.#caller.call(groupReport, request, { timeoutMs: 10_000 })
   }
 
   /** Goes on renewing in the background. @returns this */

@@ -1,7 +1,8 @@
 import { type Clock, sleep } from '@popmq/kit'
+import { MqError } from '@popmq/protocol'
 import type { Registry, RegistrySession } from '../core/registry-port.ts'
 
-/** A registry whose commits take their time; it counts those that write below a folder. */
+/** A registry whose commits take their time; it counts them, and may have no room. */
 export class SlowRegistry implements Registry {
   readonly #inner: Registry
   /** Without one, commits take no time. */
@@ -9,6 +10,8 @@ export class SlowRegistry implements Registry {
   /** How long a commit takes before it is carried out, and again before it is answered, in ms. */
   commitMs = 0
   commits = 0
+  /** No commit is carried out: the disk is full. */
+  isFull = false
 
   constructor(inner: Registry) {
     this.#inner = inner
@@ -24,6 +27,7 @@ export class SlowRegistry implements Registry {
       commit: async (ops) => {
         this.commits += 1
         await this.#pass()
+        if (this.isFull) throw new MqError('disk_full', 'the disk of the registry is full')
         const outcome = await session.commit(ops)
         await this.#pass()
         return outcome

@@ -82,7 +82,7 @@ export class GroupLetters {
     return this.#places.counts(key)
   }
 
-  /** By partition of the first copy. Looks at every letter: some ms for a hundred thousand. */
+  /** By partition of the first copy. Looks at every letter: some 10 ms for a hundred thousand. */
   places(): PlaceReport[] {
     const oldest = new Map<PartitionKey, { firstAppendedAt: TimeMs; diedAt: TimeMs }>()
     for (const row of this.#all()) {

@@ -1,6 +1,3 @@
 export { DeadLetters } from './dead-letters.ts'
-export type { GroupLetters, LettersFound, PlaceReport } from './group-letters.ts'
-export { LetterChanges, type LetterChangesParts } from './letter-changes.ts'
+export { LetterChanges } from './letter-changes.ts'
 export { letterReport } from './letter-report.ts'
-export type { PlaceCounts } from './letter-places.ts'
-export { decodeLettersChange, encodeLettersChange, type LettersChange } from './letters-change.ts'

@@ -5,8 +5,6 @@ import {
   formatFingerprint,
   formatMessageId,
   type LetterState,
-  type Offset,
-  offset,
   type RecordView,
   sectionOf,
   sourceOf,
@@ -26,9 +24,8 @@ export function letterReport(record: RecordView, known: KnownLetter): DeadLetter
   const error = history.at(-1)?.error
   const key = textOf(record, flags.key)
   const tag = textOf(record, flags.tag)
-  const letter: Offset = offset(record.offset)
   return {
-    letter,
+    letter: record.offset,
     topicId: source.topicId,
     partition: source.partition,
     offset: source.offset,

@@ -37,7 +37,7 @@ export interface Letter {
 const rowBytes = 34
 const at = { state: 0, notes: 1, key: 2, offset: 8, fingerprint: 16, diedAt: 22, appendedAt: 28 }
 const notes = { summedUp: 1, placeless: 2 } as const
-export const rowsPerPage = 128
+const rowsPerPage = 128
 const pageBytes = rowBytes * rowsPerPage
 
 /** The row of a letter, read and changed in place. One instance may be moved over many rows. */

@@ -29,7 +29,7 @@ export interface DiedLetter {
 /** No letter has this fingerprint. */
 export const otherFingerprint = 0
 /** Fingerprints of a group with a summary of their own; with the one of all others a reply holds 10,000. */
-export const mostSummaries = 9_999
+const mostSummaries = 9_999
 const mostTypeBytes = 256
 const mostErrorBytes = 512
 

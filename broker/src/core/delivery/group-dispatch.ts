@@ -117,6 +117,11 @@ export class GroupDispatch {
     return this.#topics.has(topicOfKey(key)) ? this.partition(key) : undefined
   }
 
+  /** Whether the record of a reset is on its way. */
+  isResetting(key: PartitionKey): boolean {
+    return this.#partitions.get(key)?.isResetting ?? false
+  }
+
   /** The partitions of which something was handed out or settled here. */
   partitions(): Iterable<PartitionDispatch> {
     return this.#partitions.values()

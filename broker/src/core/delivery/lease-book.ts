@@ -68,6 +68,11 @@ export class LeaseBook {
     return this.#settling.get(number)
   }
 
+  /** All that is in flight. */
+  settlements(): Promise<boolean>[] {
+    return [...this.#settling.values()]
+  }
+
   /** Free messages that can be handed out. */
   *takeable(): Generator<number> {
     for (const number of this.free) if (!this.isSettling(number)) yield number

@@ -118,6 +118,9 @@ export class Moving {
     const isDead = verdict.to === 'dead'
     if (!isDead && retriesHeld() >= mostRetries)
       throw new MqError('broker_busy', `the broker holds ${mostRetries} retries, as many as it may`)
+    // Behind the record of a reset the copy would be of a message that is handed out anew.
+    if (group.isResetting(place.key))
+      throw new MqError('broker_busy', 'the group is being reset', { retryAfterMs: 100 })
     const { generation } = place
     const failed = {
       settles: number,

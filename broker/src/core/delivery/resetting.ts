@@ -53,6 +53,8 @@ export class Resetting {
     const partition = group.partition(key)
     partition.isResetting = true
     try {
+      // What is being moved ends before: its copy would be of a message that is handed out anew.
+      await Promise.all([...partition.book.settlements(), ...group.retries.book.settlements()])
       const to = this.#within(key, asked.to)
       const skippedBelow = await this.#skippedBelow(partition, view(group.id, key), {
         ...asked,

@@ -188,3 +188,32 @@ void test('a message whose copy waits to be read can still be cancelled, and the
   assert.deepEqual(await valuesOf(world), ['1 after 100'])
   assert.equal(await world.firing.cancel(number), 'unknown')
 })
+
+void test('a message that was moved while its copy waited to be read is fired at its new time', async () => {
+  const world = await started()
+  const read = deferred()
+  world.reading = read.promise
+  const [number = 0] = await world.sent([100])
+  await world.clock.run(100)
+  assert.equal(await world.firing.move(number, world.clock.now() + 300), 'done')
+  read.resolve()
+  await world.clock.run(299)
+  assert.deepEqual(await valuesOf(world), [])
+  await world.clock.run(1)
+  assert.deepEqual(await valuesOf(world), ['0 after 100'])
+})
+
+void test('what is on its way to the disk is not called delivered before it is there', async () => {
+  const storage = new MemoryStorage()
+  const world = await started(storage)
+  const [number = 0] = await world.sent([100])
+  storage.setCapacity(world.log.end + 10)
+  await world.clock.run(500)
+  assert.equal(world.log.isStalled, true)
+  await assert.rejects(world.firing.cancel(number), (error: unknown) =>
+    isMqError(error, 'outcome_unknown'),
+  )
+  storage.setCapacity(2 ** 40)
+  await world.clock.run(1_000)
+  assert.equal(await world.firing.cancel(number), 'delivered')
+})

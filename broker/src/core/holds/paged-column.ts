@@ -25,6 +25,7 @@ export class PagedColumn {
   /** Has room for rows below `rows`, and for no more pages than that takes. */
   resize(rows: number): void {
     const pages = Math.ceil(rows / pageRows)
+    if (pages === this.#pages.length) return
     while (this.#pages.length < pages) this.#pages.push(this.#newPage(pageRows))
     this.#pages.length = pages
   }

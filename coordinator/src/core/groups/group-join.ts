@@ -11,10 +11,12 @@ import {
 } from '@popmq/protocol'
 import { defaultGroupPolicy } from './group-policy.ts'
 import type { Group } from './group.ts'
-import { type RecordChange, makeGroup, setRecord } from './group-record.ts'
+import { type RecordChange, makeGroup, setTopics } from './group-record.ts'
+import { leaveGroup } from './group-session.ts'
 import type { TopicReading } from './group-values.ts'
 import type { Groups } from './groups.ts'
 import { Member } from './members.ts'
+import { checkSize, conflict, isSameWay, readingAsked, topicsAsked } from './subscription.ts'
 
 /** Who joins, from where. */
 export interface JoinContact {
@@ -24,9 +26,10 @@ export interface JoinContact {
 
 /**
  * Takes a member into a group, made if it is new. Nothing is written when the group reads these topics in this way
- * already; what the member gets is planned afterwards.
+ * already; else the answer waits for every broker with a session to know the group so. What the member gets is planned
+ * afterwards.
  * @throws MqError `invalid_name`, `invalid_request`, `topic_not_found`, `subscription_conflict`, `member_in_use`,
- * `group_too_large`, and those of a registry write
+ * `group_too_large`, `timed_out`, and those of a registry write
  */
 export async function joinGroup(
   groups: Groups,
@@ -34,23 +37,42 @@ export async function joinGroup(
   contact: JoinContact,
 ): Promise<ReplyOf<typeof groupJoin>> {
   const group = groups.namedOrNew(request.group)
-  const topics = topicsAsked(groups, request)
+  const topics = topicsAsked(groups, request.topics)
   checkMember(request)
-  if (group !== undefined && !group.isDeleting) {
+  if (group !== undefined && !group.isDeleting && !group.isChanging) {
     checkJoin(groups, group, { request, topics })
     if (topicsAfter(group, request, topics) === group.record.topics)
       return replyTo(group, enter(groups, group, { request, topics, contact }))
   }
-  let reply: ReplyOf<typeof groupJoin> | undefined
-  await groups.leadership.write(
+  let entered: { readonly group: Group; readonly member: Member } | undefined
+  const { version } = await groups.leadership.write(
     () => prepareJoin(groups, request),
     (change) => {
       const joined = change.applied()
-      reply = replyTo(joined, enter(groups, joined, { request, topics: change.topics, contact }))
+      const member = enter(groups, joined, { request, topics: change.topics, contact })
+      entered = { group: joined, member }
     },
   )
-  if (reply === undefined) throw new MqError('internal', 'a join that was written has a member')
-  return reply
+  if (entered === undefined) throw new MqError('internal', 'a join that was written has a member')
+  await served(groups, { ...entered, version })
+  return replyTo(entered.group, entered.member)
+}
+
+/** The member waits for the brokers to know its group so; its session begins anew when they do. */
+async function served(
+  groups: Groups,
+  { group, member, version }: { group: Group; member: Member; version: number },
+): Promise<void> {
+  const { sessionMs } = group.policy
+  member.endsMs = groups.nowMs + limits.waitMs + sessionMs
+  try {
+    await groups.served.reached(version)
+  } catch (error) {
+    leaveGroup(groups, { groupId: group.id, memberId: member.id })
+    throw error
+  }
+  member.endsMs = groups.nowMs + sessionMs
+  groups.arm(group, member.endsMs)
 }
 
 type JoinRequest = RequestOf<typeof groupJoin>
@@ -64,27 +86,16 @@ function prepareJoin(
   groups: Groups,
   request: JoinRequest,
 ): RecordChange & { readonly topics: readonly TopicInfo[] } {
-  const topics = topicsAsked(groups, request)
+  const topics = topicsAsked(groups, request.topics)
   const group = groups.namedOrNew(request.group)
   if (group === undefined) {
-    checkSize(groups, group, { request, topics })
+    checkSize(groups, group, { name: request.group, topics })
     const readings = topics.map((topic) => readingAsked(request, topic))
     const policy = defaultGroupPolicy
     return { ...makeGroup(groups, { name: request.group, policy, topics: readings }), topics }
   }
   checkJoin(groups, group, { request, topics })
-  const record = { ...group.record, topics: topicsAfter(group, request, topics) }
-  return { ...setRecord(group, record), topics }
-}
-
-function topicsAsked(groups: Groups, { topics }: JoinRequest): TopicInfo[] {
-  if (topics.length === 0) throw new MqError('invalid_request', 'a member reads one topic at least')
-  return Array.from(new Set(topics), (name) => {
-    const topic = groups.topic(name)
-    if (topic === undefined)
-      throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
-    return topic
-  })
+  return { ...setTopics(groups, group, topicsAfter(group, request, topics)), topics }
 }
 
 function checkMember({ member }: JoinRequest): void {
@@ -92,49 +103,26 @@ function checkMember({ member }: JoinRequest): void {
   throw new MqError('invalid_name', `member name ${quoted(member)} is not allowed`)
 }
 
+/** @throws MqError `subscription_conflict`, `member_in_use`, `group_too_large` */
 function checkJoin(groups: Groups, group: Group, { request, topics }: Joining): void {
   for (const topic of topics) {
     const there = group.topic(topic.id)
     if (there === undefined || isSameWay(there, readingAsked(request, topic))) continue
+    if (there.mode === 'pop') throw conflict(group, there)
     const other = [...group.members].find(
       ({ topics: read, name }) =>
         read.has(topic.id) && (name === undefined || name !== request.member),
     )
     if (other === undefined) continue
-    throw conflict(group, there, other)
+    const who = quoted(other.name ?? other.client ?? other.id)
+    throw conflict(group, there, `, member ${who} does`)
   }
   if (request.member !== undefined) group.members.checkName(request.member, groups.nowMs)
-  checkSize(groups, group, { request, topics })
-}
-
-function conflict(group: Group, there: TopicReading, other: Member): MqError {
-  const tags = there.tags === undefined ? 'all tags' : `tags ${there.tags.join(', ')}`
-  const who = quoted(other.name ?? other.client ?? other.id)
-  return new MqError(
-    'subscription_conflict',
-    `group ${quoted(group.record.name)} reads topic ${quoted(there.name)} in mode ${there.mode} with ${tags}, member ${who} does`,
-  )
-}
-
-/** What one assignment, the group's own node, and the one with its members can hold. */
-function checkSize(groups: Groups, group: Group | undefined, joining: Joining): void {
-  const asked = joining.topics.filter(({ id }) => group?.topic(id) === undefined)
-  const there = group?.record.topics ?? []
-  let partitions = 0
-  for (const { name } of there) partitions += groups.topic(name)?.sets.length ?? 0
-  for (const { sets } of asked) partitions += sets.length
-  const topics = there.length + asked.length
-  const name = quoted(joining.request.group)
-  if (topics > mostTopics || partitions > limits.partitionsPerGroup) {
+  checkSize(groups, group, { name: request.group, topics })
+  if (group.members.bytes > mostMemberBytes)
     throw new MqError(
       'group_too_large',
-      `group ${name} would read ${partitions} partitions of ${topics} topics, at most ${limits.partitionsPerGroup} of ${mostTopics} are possible`,
-    )
-  }
-  if (group !== undefined && group.members.bytes > mostMemberBytes)
-    throw new MqError(
-      'group_too_large',
-      `group ${name} has ${group.members.size} members: no more fit`,
+      `group ${quoted(request.group)} has ${group.members.size} members: no more fit`,
     )
 }
 
@@ -153,15 +141,6 @@ function topicsAfter(
   })
   const isSame = asked.size === 0 && changed.every((topic, at) => topic === group.record.topics[at])
   return isSame ? group.record.topics : [...changed, ...asked.values()]
-}
-
-function readingAsked({ mode, tags }: JoinRequest, { name, id }: TopicInfo): TopicReading {
-  const sorted = tags === undefined ? {} : { tags: [...new Set(tags)].toSorted() }
-  return { name, topicId: id, mode, ...sorted, isPaused: false }
-}
-
-function isSameWay(a: TopicReading, b: TopicReading): boolean {
-  return a.mode === b.mode && JSON.stringify(a.tags) === JSON.stringify(b.tags)
 }
 
 /** The member is in the group, in memory; the plan that follows writes it down. */
@@ -208,5 +187,4 @@ function newMemberId({ random }: Pick<Groups, 'random'>): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-const mostTopics = 1_000
 const mostMemberBytes = 220 * 1_024

@@ -8,6 +8,7 @@ import {
 } from '@popmq/protocol'
 import { epochOf, type GrantRow } from './grant-row.ts'
 import type { Group } from './group.ts'
+import type { TopicReading } from './group-values.ts'
 import type { Member } from './members.ts'
 
 /** A group for people: what it reads, and whether anything is on its way. */
@@ -15,7 +16,18 @@ export function summaryOf(group: Group): GroupSummary {
   const { name, id, topics } = group.record
   const members = group.members.size
   const state = members === 0 ? 'empty' : group.isRebalancing ? 'rebalancing' : 'stable'
-  return { name, groupId: id, state, members, topics }
+  return { name, groupId: id, state, members, topics: topics.map(shownTopic) }
+}
+
+/** How the group reads a topic, without what only brokers need. */
+export function shownTopic({
+  name,
+  topicId,
+  mode,
+  tags,
+  isPaused,
+}: TopicReading): GroupSummary['topics'][number] {
+  return { name, topicId, mode, ...(tags === undefined ? {} : { tags }), isPaused }
 }
 
 /** All of a group: who holds what, and how far it has come. */

@@ -1,5 +1,6 @@
 import { assert } from '@popmq/kit'
 import {
+  type Check,
   type Checked,
   type Epoch,
   flag,
@@ -77,6 +78,16 @@ export const topicReading = object({
   mode: oneOf(...groupModes),
   tags: optional(list(text(limits.tagBytes), 64)),
   isPaused: flag,
+  /** Of a popped topic: where the group began, by partition; what is not in it began at its first message. */
+  starts: optional(list(whole<Offset>(), limits.partitionsPerTopic)),
+  /** Of a popped topic: by partition, where its last reset led and its number; number 0: it was never reset. */
+  resets: optional(
+    object({
+      generation: whole(1, 0xffff_ffff),
+      offsets: list(whole<Offset>(), limits.partitionsPerTopic),
+      generations: list(whole(0, 0xffff_ffff), limits.partitionsPerTopic),
+    }),
+  ),
 })
 /** How the group reads a topic. */
 export type TopicReading = Checked<typeof topicReading>
@@ -85,9 +96,16 @@ export const groupValue = object({
   name: text(limits.nameBytes, 1),
   id: whole<GroupId>(1, 0xffff_ffff),
   policy: groupPolicy,
+  /** Given at its making from the ids of topics; 0 in what an earlier version wrote. */
+  deadTopicId: laterTopicId(),
   topics: list(topicReading, 1_000),
 })
 export type GroupRecord = Checked<typeof groupValue>
+
+function laterTopicId(): Check<TopicId> {
+  const check = whole<TopicId>(1, 0xffff_ffff)
+  return (value, path) => (value === undefined ? (0 as TopicId) : check(value, path))
+}
 
 const memberRecord = object({
   /** Its number in the rows of grants. */

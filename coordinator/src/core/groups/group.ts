@@ -34,6 +34,10 @@ export class Group {
   /** Its removal is being written: nobody comes in. */
   isDeleting = false
   isDeleted = false
+  /** A broker that has applied this version knows which topics the group reads, and how. */
+  subscribedVersion = 0
+  /** A write of its topics is under way, or failed: who comes in takes his turn behind it, and sees what became of it. */
+  isChanging = false
   /** What its deadlines wake: see `Groups`. */
   armedMs: number | undefined
   isWorking = false

@@ -10,7 +10,9 @@ import { hasToWrite } from './group-grants.ts'
 import { applyPlan, assignorInput } from './group-plan.ts'
 import { knownMember, type Member } from './members.ts'
 import { ProgressFlush } from './progress-flush.ts'
+import { giveDeadTopic } from './group-record.ts'
 import { restoreGroups } from './group-restore.ts'
+import { ServedGroups } from './served-groups.ts'
 import { dropDeletedTopics } from './topic-drop.ts'
 
 export interface GroupsOptions {
@@ -21,6 +23,8 @@ export interface GroupsOptions {
   readonly topics: Pick<Topics, 'shown'>
   /** Assignors that users brought. */
   readonly modules?: AssignorModules | undefined
+  /** Resolves once every broker with a session has applied this version. @throws MqError `timed_out` */
+  readonly reached: (version: number) => Promise<void>
 }
 
 export interface GroupCounts {
@@ -40,6 +44,7 @@ export class Groups {
   readonly clock: Clock
   readonly random: Random
   readonly modules: AssignorModules
+  readonly served: ServedGroups
   readonly #grants: GrantWriter
   readonly #topics: Pick<Topics, 'shown'>
   readonly #byKey = new Map<string, Group>()
@@ -58,14 +63,19 @@ export class Groups {
     this.random = options.random
     this.modules = options.modules ?? new Map()
     this.#topics = options.topics
+    this.served = new ServedGroups(options.reached)
     this.#grants = new GrantWriter(options.leadership)
     this.flush = new ProgressFlush(options)
   }
 
   /** Reads all groups from the registry. Call it when the topics are there. @throws MqError as `Leadership.guarded` */
   async restore(): Promise<void> {
+    const { version } = this.leadership.counters
+    this.served.changed(version)
     for (const group of await restoreGroups(this, this.#session)) {
+      group.subscribedVersion = version
       this.add(group)
+      await giveDeadTopic(this, group)
       this.arm(group, group.nextMs)
       dropDeletedTopics(this, group)
     }
@@ -170,7 +180,7 @@ export class Groups {
     for (const group of this.#byId.values()) {
       if (group.topic(id) === undefined) continue
       if (info?.id !== id) dropDeletedTopics(this, group)
-      else {
+      else if (group.topic(id)?.mode !== 'pop') {
         for (const reading of group.readings.values())
           if (reading.topicId === id) reading.grow(info.sets.length)
         group.planTime.changed('topic_changed', this.nowMs)
