@@ -7,14 +7,18 @@ import {
   firstHeldNumber,
   heldKey,
   isMqError,
+  type MessageSections,
   MqError,
   partitionKey,
   partitionNumber,
+  recordFixedBytes,
+  sourceBytes,
   topicId,
 } from '@popmq/protocol'
 import type { PlacedRun } from './appender.ts'
 import { encodeDueCopy } from './holds/due-copy.ts'
 import { FiringWorld } from './holds/testing/firing-world.ts'
+import { sampleRun } from './testing/sample-run.ts'
 
 const key = partitionKey(topicId(1), partitionNumber(0))
 
@@ -106,6 +110,23 @@ void test('a copy is a run of its own: a retry takes the next held number, a mes
     (error: unknown) => isMqError(error, 'message_too_large'),
   )
   assert.equal(nextOffsets.next(key), 1)
+})
+
+void test('a delayed message that would not fit in a segment once it is due is refused', async () => {
+  const world = await FiringWorld.open()
+  world.firing.start()
+  const send = (bytes: number): PlacedRun | MqError => {
+    const sections = (): MessageSections => ({ delayMs: 10 })
+    const run = { key, topicId: topicId(1), partition: partitionNumber(0), count: 1 }
+    const values = [new Uint8Array(bytes)]
+    const records = sampleRun({ kind: 'delayed', values, sections })
+    return world.appender.append({ ...run, bytes: records, maxMessageBytes: 10_000 })
+  }
+  const most = world.log.mostRunBytes - recordFixedBytes - 8 - 2 - sourceBytes
+  assert.ok(isMqError(send(most + 1), 'message_too_large'))
+  placed(send(most))
+  await world.clock.run(1_000)
+  assert.equal((await world.visible()).length, 1)
 })
 
 void test('a refused copy takes no offset', async () => {

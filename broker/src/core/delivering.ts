@@ -162,7 +162,8 @@ export class Delivering {
     log.flushPatient()
     await views.whenApplied(log.end)
     const group = this.dispatch.group(groupId)
-    const infos = served.topics.flatMap(({ topicId }) => topics.get(topicId) ?? [])
+    const read = served.topics.filter(({ mode }) => mode !== 'broadcast')
+    const infos = read.flatMap(({ topicId }) => topics.get(topicId) ?? [])
     const letters = new Map(
       viewSet.letters
         .find(groupId)

@@ -38,6 +38,7 @@ export async function handlePop(
     for (;;) {
       // Held before it looks: what comes meanwhile wakes it too.
       waiting.hold()
+      checkThere(dispatch, group)
       const popped = await dispatch.popping.pop(group, asked)
       const isOver = waiting.isOver || isStopping()
       if (popped.runs.length > 0 && context.isClosed) return await giveBack(group, popped, dispatch)
@@ -63,6 +64,7 @@ export async function handlePopHint(
   try {
     for (;;) {
       waiting.hold()
+      checkThere(dispatch, group)
       const isReady = group.isReady(wanted)
       if (isReady || waiting.isOver || isStopping()) return { reply: { isReady } }
       await waiting.woken()
@@ -71,6 +73,11 @@ export async function handlePopHint(
     waiting.end()
     group.passOn()
   }
+}
+
+/** It may have been deleted while the request was held. @throws MqError `group_not_found` */
+function checkThere(dispatch: Pick<Dispatch, 'group'>, { id }: GroupDispatch): void {
+  dispatch.group(id)
 }
 
 interface WaitingParts {
@@ -85,7 +92,7 @@ class Waiting {
   readonly #parts: WaitingParts
   readonly #untilMs: number
   readonly #isClosed: () => boolean
-  readonly #timer: { cancel(): void } | undefined
+  #timer: { cancel(): void } | undefined
   #woken = deferred()
   #letGo: () => void = () => undefined
 
@@ -95,7 +102,6 @@ class Waiting {
     this.#untilMs = clock.monotonic() + waitMs
     this.#isClosed = () => context.isClosed
     context.onClosed(() => this.#woken.resolve())
-    this.#timer = waitMs === 0 ? undefined : clock.after(waitMs, () => this.#woken.resolve())
   }
 
   get isOver(): boolean {
@@ -110,6 +116,9 @@ class Waiting {
   }
 
   woken(): Promise<void> {
+    const { clock } = this.#parts
+    const leftMs = this.#untilMs - clock.monotonic()
+    this.#timer ??= clock.after(Math.max(0, leftMs), () => this.#woken.resolve())
     return this.#woken.promise
   }
 

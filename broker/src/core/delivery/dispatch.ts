@@ -151,12 +151,15 @@ export class Dispatch {
           group.dropTopic(topicId)
           continue
         }
+        group.keepTopic(topicId)
         for (const set of info.sets) sets.add(set)
         if (group.topic(topicId)?.mode !== 'pop') continue
         this.#byTopic.set(topicId, [...(this.#byTopic.get(topicId) ?? []), group])
         for (const key of topics.ledKeys(info)) group.ready(key)
       }
       group.sets = Math.max(1, sets.size)
+      // What was paused may go on.
+      group.passOn()
     }
   }
 

@@ -67,7 +67,7 @@ export class Expiring {
   #over(granted: GrantedLease): void {
     const { groupId, place, numbers } = granted
     const group = this.#parts.group(groupId)
-    if (group === undefined) return
+    if (group === undefined || group.isGone(place.key)) return
     for (const number of numbers) {
       if (!isCurrent(granted, number) || place.book.isSettling(number)) continue
       this.#expire({ group, place, number })

@@ -50,6 +50,8 @@ export class GroupDispatch {
   /** Partitions in which a filter has passed messages by that no record tells of. */
   readonly #passed = new Set<PartitionDispatch>()
   readonly #topics = new Map<TopicId, ServedTopic>()
+  /** Topics that have no partition here, or no more: the list of groups may still name them. */
+  readonly #gone = new Set<TopicId>()
   readonly #tagHashes = new Map<TopicId, ReadonlySet<number>>()
   #group: ServedGroup
   /** How many replica sets hold its topics. */
@@ -93,7 +95,8 @@ export class GroupDispatch {
   /** Whether the group pops the topic, and it is not paused. */
   isServed(id: TopicId): boolean {
     const topic = this.#topics.get(id)
-    return topic !== undefined && !topic.isPaused && topic.mode !== 'broadcast'
+    if (topic === undefined || this.#gone.has(id)) return false
+    return !topic.isPaused && topic.mode !== 'broadcast'
   }
 
   /** The partition of a popped topic. */
@@ -129,12 +132,24 @@ export class GroupDispatch {
 
   /** The topic is gone: nothing of it is handed out any more. */
   dropTopic(id: TopicId): void {
-    for (const key of this.#partitions.keys()) if (topicOfKey(key) === id) this.dropPartition(key)
+    if (this.#gone.has(id)) return
+    const dropped = [...this.#partitions.keys()].filter((key) => topicOfKey(key) === id)
+    for (const key of dropped) {
+      this.#partitions.delete(key)
+      this.#ready.delete(key)
+    }
+    this.#gone.add(id)
+    this.#recount()
   }
 
-  dropPartition(key: PartitionKey): void {
-    this.#partitions.delete(key)
-    this.#ready.delete(key)
+  /** The topic has partitions here. */
+  keepTopic(id: TopicId): void {
+    this.#gone.delete(id)
+  }
+
+  /** Whether its leases mean nothing any more. */
+  isGone(key: PartitionKey): boolean {
+    return this.#gone.has(topicOfKey(key))
   }
 
   /** Something of the partition may be handed out now. */
@@ -215,6 +230,16 @@ export class GroupDispatch {
       if (partition.isReady || partition.isResetting) this.#ready.add(key)
     }
     return undefined
+  }
+
+  #recount(): void {
+    this.inFlight.clear()
+    for (const { book } of this.#partitions.values())
+      for (const [, { consumer }] of book.held()) this.inFlight.count(consumer, 1)
+    for (const [number, { consumer }] of this.retries.book.held()) {
+      const retry = this.#parts.delivery.retries.get(number)
+      if (retry !== undefined && !this.isGone(retry.key)) this.inFlight.count(consumer, 1)
+    }
   }
 
   #served(topics: ReadonlySet<TopicId>): ReadonlySet<TopicId> {

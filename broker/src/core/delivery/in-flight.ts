@@ -9,6 +9,11 @@ export class InFlight {
     return this.#total
   }
 
+  clear(): void {
+    this.#total = 0
+    this.#byConsumer.clear()
+  }
+
   count(consumer: string, by: 1 | -1): void {
     this.#total += by
     const held = (this.#byConsumer.get(consumer) ?? 0) + by

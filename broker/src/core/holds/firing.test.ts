@@ -165,6 +165,21 @@ void test('after close nothing is fired, and closing waits for no disk that will
   assert.deepEqual(await valuesOf(world), ['0 after 100'])
 })
 
+void test('a log that takes nothing is asked once a second', async () => {
+  const world = await started()
+  await world.sent([100])
+  await world.log.close()
+  let reads = 0
+  const read = world.read.bind(world)
+  world.read = (position, bytes) => {
+    reads += 1
+    return read(position, bytes)
+  }
+  await world.clock.run(5_050)
+  assert.equal(reads, 5)
+  assert.equal(world.delays.size, 1)
+})
+
 void test('when the log takes nothing, a change is refused and nothing has happened', async () => {
   const world = await started()
   const [number = 0] = await world.sent([1_000])
