@@ -118,7 +118,11 @@ class Waiting {
   woken(): Promise<void> {
     const { clock } = this.#parts
     const leftMs = this.#untilMs - clock.monotonic()
-    this.#timer ??= clock.after(Math.max(0, leftMs), () => this.#woken.resolve())
+    // A timer may come a little early: then another is set for the rest.
+    this.#timer ??= clock.after(Math.max(0, Math.ceil(leftMs)), () => {
+      this.#timer = undefined
+      this.#woken.resolve()
+    })
     return this.#woken.promise
   }
 

@@ -83,8 +83,12 @@ export class DeliveryWorld {
     return this.world.clock
   }
 
-  async send(values: readonly string[], { partition = 0, topic = 1 } = {}): Promise<void> {
-    const bytes = sampleRun({ values, partition, topic })
+  async send(
+    values: readonly (string | Uint8Array)[],
+    { partition = 0, topic = 1, tag = '' } = {},
+  ): Promise<void> {
+    const sections = tag === '' ? {} : { sections: () => ({ tag }) }
+    const bytes = sampleRun({ values, partition, topic, ...sections })
     const run = { topicId: topicId(topic), partition, bytes: bytes.length, count: values.length }
     const request = { acks: 'disk', runs: [run] } as unknown as RequestOf<typeof produce>
     const { reply } = await this.world.ask(produce, request, [bytes])
