@@ -1,12 +1,14 @@
 import { Backoff, type Clock, type Random, sleep } from '@popmq/kit'
-import { asMqError, type Checksum, clusterStatus, errorName, fetch } from '@popmq/protocol'
+import { asMqError, type Checksum, clusterStatus, fetch } from '@popmq/protocol'
 import { metadata, MqError } from '@popmq/protocol'
-import { offset, offsets, partitionNumber, purge, quoted, type ReplyOf } from '@popmq/protocol'
+import { offset, offsets, partitionNumber, purge, quoted } from '@popmq/protocol'
 import { topicCreate, topicDelete, type TopicInfo, topicSet } from '@popmq/protocol'
 import type { Caller } from '@popmq/transport'
 import { throwIfAborted } from './aborting.ts'
 import type { Admin, CallOptions, ClusterDescription, PartitionOffsets } from './api/admin.ts'
 import type { TopicConfig, TopicDescription } from './api/admin.ts'
+import type { DeadLetterAdmin } from './api/dead-letters.ts'
+import type { DelayAdmin } from './api/delays.ts'
 import type { GroupAdmin } from './api/group-admin.ts'
 import type { Message, TopicPartition } from './api/message.ts'
 import type { PartitionOffset } from './api/pull-consumer.ts'
@@ -15,9 +17,12 @@ import type { Coordinators } from './coordinators.ts'
 import { concernsRoute } from './core/attempt-verdict.ts'
 import type { ReceivedMessage } from './core/received-message.ts'
 import { RecordReader } from './core/record-reader.ts'
-import { RouteTable } from './core/route-table.ts'
+import { RemoteDeadLetterAdmin } from './dead-letter-admin.ts'
+import { RemoteDelayAdmin } from './delay-admin.ts'
 import { RemoteGroupAdmin } from './group-admin.ts'
 import { checkRange } from './options.ts'
+import { describe, leaderOf, noPartition, type RoutedTopic } from './routed-topic.ts'
+import { tableOf, throwResult } from './routed-topic.ts'
 
 export interface AdminDeps {
   readonly coordinators: Coordinators
@@ -33,12 +38,6 @@ export interface AdminDeps {
 const tryMs = 30_000
 const retryPause = { firstMs: 50, mostMs: 1_000 }
 const defaultPartitions = 8
-
-/** A topic as the coordinators know it now, and who leads its partitions. */
-interface RoutedTopic {
-  readonly info: TopicInfo
-  readonly table: RouteTable
-}
 
 /** Asks the coordinators and the leaders of partitions. Keeps nothing: each call sees what is so now. */
 export class RemoteAdmin implements Admin {
@@ -175,6 +174,14 @@ export class RemoteAdmin implements Admin {
     return new RemoteGroupAdmin({ ...this.#deps, admin: this })
   }
 
+  delays(): DelayAdmin {
+    return new RemoteDelayAdmin(this.#deps)
+  }
+
+  deadLetters(group: string): DeadLetterAdmin {
+    return new RemoteDeadLetterAdmin(group, this.#deps)
+  }
+
   #purge(place: PartitionOffset, signal: AbortSignal | undefined): Promise<PartitionOffsets> {
     const { partition } = place
     return this.#atLeader(place, signal, async (caller, { id: topicId }) => {
@@ -243,47 +250,4 @@ function once(signal: AbortSignal | undefined) {
 
 function repeatable(signal: AbortSignal | undefined) {
   return { ...once(signal), isRepeatable: true }
-}
-
-function tableOf(answer: ReplyOf<typeof metadata>): RouteTable {
-  const table = new RouteTable()
-  table.apply(answer, undefined)
-  return table
-}
-
-function describe({ info, table }: RoutedTopic): TopicDescription {
-  const { name, id, createdAt, policy, sets } = info
-  const partitions = sets.map((set, partition) => {
-    const leader = table.leader(info, partition)
-    return { partition, set, leader: leader?.brokerId ?? 0, address: leader?.address ?? '' }
-  })
-  return { name, id, createdAt, policy, partitions }
-}
-
-interface PartitionResult {
-  readonly error?: number
-  readonly what?: string
-  readonly low: number
-  readonly high: number
-}
-
-/** @throws MqError when a result is one, or is missing */
-function throwResult<T extends PartitionResult>(result: T | undefined): asserts result is T {
-  if (result === undefined)
-    throw new MqError('internal', 'the broker did not answer for a partition')
-  if (result.error === undefined) return
-  const facts = { low: result.low, high: result.high }
-  throw new MqError(errorName(result.error), result.what ?? 'the broker refused', { facts })
-}
-
-function noPartition(topic: string, partition: number): MqError {
-  const what = `topic ${quoted(topic)} has no partition ${partition}`
-  return new MqError('partition_not_found', what)
-}
-
-/** @throws MqError `unreachable` while none leads */
-function leaderOf({ info, table }: RoutedTopic, partition: number): string {
-  const leader = table.leader(info, partition)
-  if (leader !== undefined) return leader.address
-  throw new MqError('unreachable', `no broker leads partition ${partition} of ${quoted(info.name)}`)
 }

@@ -8,18 +8,24 @@ import { RemoteAdmin } from './admin.ts'
 import type { Admin } from './api/admin.ts'
 import type { Client, ConnectOptions } from './api/client.ts'
 import type { GroupConsumer, GroupConsumerOptions } from './api/group-consumer.ts'
+import type { PopConsumer, PopConsumerOptions } from './api/pop-consumer.ts'
 import type { Producer, ProducerOptions } from './api/producer.ts'
 import type { PullConsumer, PullConsumerOptions } from './api/pull-consumer.ts'
+import type { Worker, WorkerOptions, WorkHandler } from './api/worker.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import { Coordinators } from './coordinators.ts'
 import { groupConsumerConfig } from './group-consumer-config.ts'
 import { MemberConsumer } from './group-consumer.ts'
 import { withDefaults } from './options.ts'
+import { popConsumerConfig } from './pop-consumer-config.ts'
+import { LeasingConsumer, type PopConsumerDeps } from './pop-consumer.ts'
 import { producerConfig } from './producer-config.ts'
 import { BatchingProducer } from './producer.ts'
 import { pullConsumerConfig } from './pull-consumer-config.ts'
 import { PollingConsumer } from './pull-consumer.ts'
 import { RouteCache } from './route-cache.ts'
+import { workerConfig } from './worker-config.ts'
+import { HandlingWorker } from './worker.ts'
 
 type ConnectConfig = Required<Omit<ConnectOptions, 'signal' | 'transport'>> & {
   readonly signal: AbortSignal | undefined
@@ -93,7 +99,8 @@ class ConnectedClient implements Client {
   readonly #deps: ConnectedClientDeps
   readonly #admin: RemoteAdmin
   readonly #producers = new Set<Producer>()
-  readonly #consumers = new Set<PullConsumer>()
+  readonly #consumers = new Set<Closable>()
+  readonly #workers = new Set<Worker>()
   #closing: Promise<void> | undefined
 
   constructor(deps: ConnectedClientDeps) {
@@ -118,6 +125,31 @@ class ConnectedClient implements Client {
     const consumer = this.#consumer(options, forget)
     this.#consumers.add(consumer)
     return consumer
+  }
+
+  popConsumer(options: PopConsumerOptions): PopConsumer {
+    this.#refuseClosed()
+    const forget = (): void => void this.#consumers.delete(consumer)
+    const config = popConsumerConfig(options)
+    const consumer = new LeasingConsumer(config, this.#popDeps(config.consumer), forget)
+    this.#consumers.add(consumer)
+    return consumer
+  }
+
+  worker(options: WorkerOptions, handler: WorkHandler): Worker {
+    this.#refuseClosed()
+    const forget = (): void => void this.#workers.delete(worker)
+    const config = workerConfig(options, handler)
+    const deps = { ...this.#popDeps(config.consumer), handler }
+    const worker = new HandlingWorker(config, deps, forget)
+    this.#workers.add(worker)
+    return worker
+  }
+
+  #popDeps(consumer: string | undefined): PopConsumerDeps {
+    const { client, random } = this.#deps
+    const end = random.fill(new Uint8Array(4)).reduce((text, byte) => text + hex(byte), '')
+    return { ...this.#deps, admin: this.#admin, consumer: consumer ?? `${client}-${end}` }
   }
 
   #consumer(options: GroupConsumerOptions | PullConsumerOptions, forget: () => void): PullConsumer {
@@ -148,6 +180,7 @@ class ConnectedClient implements Client {
     const { pool, routes } = this.#deps
     const parts: Closable[] = [pool, { close: () => Promise.resolve(routes.close()) }]
     try {
+      await Promise.all([...this.#workers].map((worker) => worker.close()))
       await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
       await Promise.all([...this.#producers].map((producer) => producer.close()))
     } finally {
@@ -158,6 +191,10 @@ class ConnectedClient implements Client {
   #refuseClosed(): void {
     if (this.#closing !== undefined) throw new MqError('closed', 'the client is closed')
   }
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0')
 }
 
 /** @throws MqError `invalid_config` */

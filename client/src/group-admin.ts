@@ -1,29 +1,29 @@
-import type { Clock } from '@popmq/kit'
 import { groupDelete, groupDescribe, groupList, groupPause } from '@popmq/protocol'
 import { groupRebalances, groupReset, groupSet } from '@popmq/protocol'
-import { type GroupSummary, type HeldGrant, isMqError, type MemberInfo } from '@popmq/protocol'
-import { metadata, offset, partitionNumber, type ReplyOf, topicId } from '@popmq/protocol'
-import type { Admin, CallOptions, PartitionOffsets } from './api/admin.ts'
+import { type GroupSummary, type HeldGrant, type MemberInfo, MqError } from '@popmq/protocol'
+import { metadata, offset, partitionNumber, quoted, type ReplyOf, topicId } from '@popmq/protocol'
+import type { Admin, CallOptions } from './api/admin.ts'
 import type { GroupAdmin, GroupConfig, GroupDescription, GroupMember } from './api/group-admin.ts'
 import type { GroupOverview, GroupPolicyDescription, GroupRebalance } from './api/group-admin.ts'
 import type { GroupTopic, HeldTopicPartition, PartitionLag } from './api/group-admin.ts'
-import type { PartitionProgress, ProgressMove, ResetOptions } from './api/group-admin.ts'
-import type { Coordinators } from './coordinators.ts'
+import type { GroupStates, PartitionProgress, ProgressMove } from './api/group-admin.ts'
+import type { ResetOptions } from './api/group-admin.ts'
+import type { InflightList, ReleaseResult, RetryChangeResult } from './api/group-waiting.ts'
+import type { RetryList } from './api/group-waiting.ts'
+import { GroupLag } from './group-lag.ts'
 import { checkOffset } from './group-start.ts'
+import { GroupWaiting } from './group-waiting.ts'
 import { checkRange } from './options.ts'
 import { checkReadFrom } from './pull-consumer-config.ts'
 import { byPlace } from './reading.ts'
+import type { SetLeadersDeps } from './set-leaders.ts'
 
-export interface GroupAdminDeps {
-  readonly coordinators: Coordinators
-  readonly clock: Clock
+export interface GroupAdminDeps extends SetLeadersDeps {
   readonly admin: Pick<Admin, 'offsets' | 'messageAt' | 'describeTopic'>
 }
 
 /** How long a call is tried. */
 const tryMs = 30_000
-/** Messages that are looked at at once to tell the age of what is not committed. */
-const lookupsAtOnce = 16
 const defaultRebalances = 20
 
 type Described = ReplyOf<typeof groupDescribe>
@@ -32,9 +32,11 @@ type TopicNames = (id: number) => string
 /** Asks the coordinators about groups, and the brokers for bounds and times. */
 export class RemoteGroupAdmin implements GroupAdmin {
   readonly #deps: GroupAdminDeps
+  readonly #waiting: GroupWaiting
 
   constructor(deps: GroupAdminDeps) {
     this.#deps = deps
+    this.#waiting = new GroupWaiting(deps)
   }
 
   async list({ signal }: CallOptions = {}): Promise<GroupOverview[]> {
@@ -71,21 +73,57 @@ export class RemoteGroupAdmin implements GroupAdmin {
   }
 
   async lag(group: string, options: CallOptions = {}): Promise<PartitionLag[]> {
+    const { partitions, unknown } = await this.states(group, options)
+    const [first] = unknown
+    if (first === undefined) return [...partitions]
+    const others = unknown.length === 1 ? '' : ` and ${unknown.length - 1} others`
+    const what = `no broker tells of partition ${first.partition} of topic ${quoted(first.topic)}${others}`
+    throw new MqError('unreachable', what, { facts: { ...first, unknown: unknown.length } })
+  }
+
+  async states(group: string, options: CallOptions = {}): Promise<GroupStates> {
     const told = await this.#describe(group, options)
-    const progress = progressOf(told, await this.#names(told, options))
-    const bounds = new Map<string, PartitionOffsets[]>()
-    for (const { topic } of progress) {
-      if (bounds.has(topic)) continue
-      bounds.set(topic, await this.#bounds(topic, options))
-    }
-    const rows = progress.flatMap(({ offset: committed, ...place }) => {
-      const found = bounds.get(place.topic)?.find((each) => each.partition === place.partition)
-      if (found === undefined) return []
-      const { low, high } = found
-      const messages = Math.max(0, high - Math.max(committed, low))
-      return [{ ...place, committed, low, high, messages }]
-    })
-    return this.#withAges(rows, options)
+    const nameOf = await this.#names(told, options)
+    const broadcast = progressOf(told, nameOf).filter(({ member }) => member !== undefined)
+    return new GroupLag(this.#deps).states({ group, broadcast, nameOf }, options)
+  }
+
+  inflight(
+    group: string,
+    options: { readonly limit?: number } & CallOptions = {},
+  ): Promise<InflightList> {
+    return this.#waiting.inflight(group, options)
+  }
+
+  releaseInflight(
+    group: string,
+    ids: readonly string[],
+    options: CallOptions = {},
+  ): Promise<ReleaseResult[]> {
+    return this.#waiting.release(group, ids, options)
+  }
+
+  retries(
+    group: string,
+    options: { readonly limit?: number } & CallOptions = {},
+  ): Promise<RetryList> {
+    return this.#waiting.retries(group, options)
+  }
+
+  retryNow(
+    group: string,
+    ids: readonly string[],
+    options: CallOptions = {},
+  ): Promise<RetryChangeResult[]> {
+    return this.#waiting.change(group, { ids, to: 'now' }, options)
+  }
+
+  retryDead(
+    group: string,
+    ids: readonly string[],
+    options: CallOptions = {},
+  ): Promise<RetryChangeResult[]> {
+    return this.#waiting.change(group, { ids, to: 'dead' }, options)
   }
 
   async resetProgress(
@@ -177,49 +215,6 @@ export class RemoteGroupAdmin implements GroupAdmin {
     const { topics } = await this.#deps.coordinators.call(metadata, {}, repeatable(signal))
     for (const { name, id } of topics) names.set(id, name)
     return (id) => names.get(id) ?? `#${id}`
-  }
-
-  /** @returns none for a topic that is gone */
-  async #bounds(topic: string, options: CallOptions): Promise<PartitionOffsets[]> {
-    try {
-      return await this.#deps.admin.offsets(topic, options)
-    } catch (error) {
-      if (isMqError(error, 'topic_not_found', 'invalid_name')) return []
-      throw error
-    }
-  }
-
-  async #withAges(
-    rows: Omit<PartitionLag, 'lagMs'>[],
-    options: CallOptions,
-  ): Promise<PartitionLag[]> {
-    const told: PartitionLag[] = []
-    for (let at = 0; at < rows.length; at += lookupsAtOnce) {
-      const some = rows.slice(at, at + lookupsAtOnce)
-      told.push(
-        ...(await Promise.all(
-          some.map(async (row) => ({ ...row, lagMs: await this.#ageMs(row, options) })),
-        )),
-      )
-    }
-    return told
-  }
-
-  async #ageMs(
-    row: Omit<PartitionLag, 'lagMs'>,
-    options: CallOptions,
-  ): Promise<number | undefined> {
-    if (row.messages === 0) return 0
-    const { topic, partition, committed, low } = row
-    const { admin, clock } = this.#deps
-    try {
-      const first = { topic, partition, offset: Math.max(committed, low) }
-      const { appendedAt } = await admin.messageAt(first, options)
-      return Math.max(0, clock.now() - appendedAt)
-    } catch (error) {
-      if (isMqError(error, 'offset_out_of_range', 'message_not_found')) return undefined
-      throw error
-    }
   }
 }
 

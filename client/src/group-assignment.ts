@@ -32,6 +32,7 @@ export class GroupAssignment {
   readonly #readers = new Map<HeldPartition, PartitionReader>()
   readonly #held = new WeakMap<PartitionReader, HeldPartition>()
   readonly #topics = new Map<TopicId, TopicInfo>()
+  readonly #names = new Map<number, string>()
   readonly #drains = new Set<Drain>()
 
   constructor(config: GroupConsumerConfig, deps: GroupAssignmentDeps) {
@@ -57,6 +58,11 @@ export class GroupAssignment {
     return id === undefined ? undefined : this.#deps.membership.find(id, partition)
   }
 
+  /** The names of its topics by id, as far as they are known: they do not go again. */
+  get names(): ReadonlyMap<number, string> {
+    return this.#names
+  }
+
   placeOf({ topicId, partition }: Pick<HeldPartition, 'topicId' | 'partition'>): TopicPartition {
     return { topic: this.#topics.get(topicId)?.name ?? `#${topicId}`, partition }
   }
@@ -67,7 +73,7 @@ export class GroupAssignment {
       const topic = await this.#deps.routes.find(name, signal)
       if (topic === undefined)
         throw new MqError('topic_not_found', `there is no topic ${quoted(name)}`)
-      this.#topics.set(topic.id, topic)
+      this.#know(topic)
     }
   }
 
@@ -131,6 +137,13 @@ export class GroupAssignment {
     }
   }
 
+  /** What was filtered or jumped over needs no handling. */
+  pass(): void {
+    for (const [held, { position }] of this.#readers) {
+      if (position !== undefined) this.#deps.membership.passed(held, position)
+    }
+  }
+
   /** Fetches and delivers what may be, and nothing else. */
   withhold(): void {
     const { membership, reading } = this.#deps
@@ -146,7 +159,7 @@ export class GroupAssignment {
       await routes.refresh().catch(askedAgainLater)
       for (const name of this.#config.topics) {
         const topic = routes.table.topic(name)
-        if (topic !== undefined) this.#topics.set(topic.id, topic)
+        if (topic !== undefined) this.#know(topic)
       }
     }
     const topic = this.#topics.get(held.topicId)
@@ -164,6 +177,11 @@ export class GroupAssignment {
     this.#readers.set(held, reader)
     this.#held.set(reader, held)
     reading.schedule()
+  }
+
+  #know(topic: TopicInfo): void {
+    this.#topics.set(topic.id, topic)
+    this.#names.set(topic.id, topic.name)
   }
 
   #start(held: HeldPartition) {

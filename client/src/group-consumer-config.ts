@@ -12,6 +12,7 @@ export interface GroupConsumerConfig extends Omit<PullConsumerConfig, 'topics' |
   readonly broadcast: boolean
   readonly member: string | undefined
   readonly commit: 'auto' | 'manual'
+  readonly retries: boolean
   readonly autoCommitMs: number
   readonly drainMs: number
   readonly onAssign: GroupConsumerOptions['onAssign'] | undefined
@@ -26,6 +27,7 @@ const defaults: GroupConsumerConfig = {
   broadcast: false,
   member: undefined,
   commit: 'auto',
+  retries: true,
   autoCommitMs: 1_000,
   drainMs: 10_000,
   onAssign: undefined,
@@ -56,8 +58,9 @@ export function groupConsumerConfig(options: GroupConsumerOptions): GroupConsume
   if (new Set(topics).size < topics.length) throw invalid('a topic is named twice')
   checkRead(config, topics)
   checkWord('pullConsumer option commit', config.commit, ['auto', 'manual'])
-  if (typeof config.broadcast !== 'boolean')
-    throw invalid('pullConsumer option broadcast is a flag')
+  for (const flag of ['broadcast', 'retries'] as const) {
+    if (typeof config[flag] !== 'boolean') throw invalid(`pullConsumer option ${flag} is a flag`)
+  }
   if (member !== undefined) {
     if (typeof member !== 'string') throw invalid('pullConsumer option member is a name')
     if (!isName(member)) throw new MqError('invalid_name', `member ${quoted(member)} is not a name`)

@@ -1,21 +1,23 @@
 import { assert, type Timer } from '@popmq/kit'
 import { asMqError, type groupJoin, type MqError, type ReplyOf } from '@popmq/protocol'
-import type { Admin } from './api/admin.ts'
+import type { Admin, CallOptions } from './api/admin.ts'
 import type { GroupBatch, GroupConsumer, MemberState } from './api/group-consumer.ts'
+import type { RetryOptions, RetryResult } from './api/group-consumer.ts'
 import type { Message, TopicPartition } from './api/message.ts'
 import type { PartitionOffset, PartitionPosition, ReadFrom } from './api/pull-consumer.ts'
 import type { ReceiveOptions } from './api/pull-consumer.ts'
 import type { Coordinators } from './coordinators.ts'
 import { Membership } from './core/membership.ts'
-import type { TakenMessages } from './core/read-ahead.ts'
 import { GroupAssignment } from './group-assignment.ts'
 import { GroupCommits } from './group-commits.ts'
 import { type GroupConsumerConfig, keepsProgress } from './group-consumer-config.ts'
+import { GroupDelivery } from './group-delivery.ts'
 import { GroupProgress } from './group-progress.ts'
+import type { GroupRetries } from './group-retries.ts'
 import { GroupSession } from './group-session.ts'
 import { startTopic } from './group-start.ts'
+import { memberRetries, retryGiven } from './member-retries.ts'
 import { checkRange } from './options.ts'
-import { toBatch, withCommit } from './message-batch.ts'
 import { byPlace, closed, Reading, type ReadingDeps } from './reading.ts'
 import { sessionOver } from './session-over.ts'
 
@@ -40,6 +42,8 @@ export class MemberConsumer implements GroupConsumer {
   readonly #session: GroupSession
   readonly #commits: GroupCommits
   readonly #progress: GroupProgress
+  readonly #retries: GroupRetries | undefined
+  readonly #delivery: GroupDelivery
   readonly #unlisten: () => void
   /** Why it cannot be a member. */
   #failure: MqError | undefined
@@ -100,6 +104,12 @@ export class MemberConsumer implements GroupConsumer {
     const parts = { assignment: this.#assignment, commits: this.#commits, isKept }
     const settled = (): void => this.#settle()
     this.#progress = new GroupProgress({ ...deps, ...parts, membership, settled })
+    const sources = { membership, assignment: this.#assignment, reading: this.#reading }
+    this.#retries = memberRetries(config, { ...deps, ...sources })
+    this.#delivery = new GroupDelivery({
+      ...{ ...sources, clock: deps.clock, progress: this.#progress, retries: this.#retries },
+      failure: () => this.#failure,
+    })
     if (isAuto) this.#autoCommitLater()
     this.#unlisten = this.#assignment.whenTopicGone((error) => this.#failed(error))
     void this.#start()
@@ -121,24 +131,21 @@ export class MemberConsumer implements GroupConsumer {
 
   async receive(options: ReceiveOptions = {}): Promise<Message[]> {
     this.#asked()
-    const taken = await this.#reading.receive(options, (most) => this.#take(most))
-    return taken.flatMap(({ messages }) => messages)
+    return this.#delivery.receive(options)
   }
 
-  async seek(
-    at: TopicPartition,
-    to: ReadFrom,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<number> {
+  async seek(at: TopicPartition, to: ReadFrom, { signal }: CallOptions = {}): Promise<number> {
     return this.#reading.seek(at, to, signal)
   }
 
   pause(partitions?: readonly TopicPartition[]): void {
     this.#reading.pause(partitions)
+    this.#retries?.look()
   }
 
   resume(partitions?: readonly TopicPartition[]): void {
     this.#reading.resume(partitions)
+    this.#retries?.look()
   }
 
   position(topic: string, partition: number): number | undefined {
@@ -150,14 +157,24 @@ export class MemberConsumer implements GroupConsumer {
   }
 
   async commit(offsets?: readonly PartitionOffset[]): Promise<void> {
-    if (this.#closing !== undefined && this.#membership.state === 'left') throw closed()
+    this.#refuseLeft()
     if (offsets !== undefined) return this.#progress.commitOffsets(offsets)
-    this.#pass()
-    return this.#progress.commitDelivered()
+    this.#assignment.pass()
+    await Promise.all([this.#progress.commitDelivered(), this.#retries?.commit()])
   }
 
   committed(): PartitionOffset[] {
     return this.#progress.committed().sort(byPlace)
+  }
+
+  retry(message: Message, options?: RetryOptions): Promise<RetryResult>
+  retry(messages: readonly Message[], options?: RetryOptions): Promise<RetryResult[]>
+  async retry(
+    given: Message | readonly Message[],
+    options?: RetryOptions,
+  ): Promise<RetryResult | RetryResult[]> {
+    this.#refuseLeft()
+    return retryGiven(this.#retries, given, options)
   }
 
   close({ drainMs = this.#config.drainMs }: { readonly drainMs?: number } = {}): Promise<void> {
@@ -174,10 +191,10 @@ export class MemberConsumer implements GroupConsumer {
     try {
       while (this.#closing === undefined && signal?.aborted !== true) {
         this.#asked()
-        const taken = this.#take(Number.POSITIVE_INFINITY)
-        if (taken.length > 0) {
+        const batch = this.#delivery.nextBatch()
+        if (batch !== undefined) {
           this.#isInLoop = true
-          yield this.#toBatch(taken)
+          yield batch
           this.#isInLoop = false
         } else await this.#reading.progress(undefined, signal)
       }
@@ -190,30 +207,10 @@ export class MemberConsumer implements GroupConsumer {
     return undefined
   }
 
-  #toBatch(taken: readonly TakenMessages[]): GroupBatch {
-    const held = taken.map(({ reader, next }) => ({ held: this.#assignment.heldBy(reader), next }))
-    const { session } = this.#membership
-    assert(session !== undefined, 'what is delivered is held by a member')
-    return withCommit(toBatch(taken), () => this.#progress.commitBatch(held, session))
-  }
-
-  /** @returns what there is, without waiting @throws MqError why nothing can be read */
-  #take(most: number): TakenMessages[] {
-    if (this.#failure !== undefined) throw this.#failure
-    const now = this.#deps.clock.monotonic()
-    if (!this.#membership.isLive(now)) return []
-    const taken = this.#reading.take(most)
-    for (const { reader, next } of taken) {
-      const held = this.#assignment.heldBy(reader)
-      assert(this.#membership.mayDeliver(held, now), 'only what is held is delivered')
-      this.#membership.delivered(held, next)
-    }
-    return taken
-  }
-
   /** Everything before was handled. */
   #asked(): void {
     this.#membership.asked()
+    this.#retries?.asked()
     if (this.#membership.drainEndsAt < Number.POSITIVE_INFINITY) this.#settle()
   }
 
@@ -231,20 +228,13 @@ export class MemberConsumer implements GroupConsumer {
     if (leftMs > 0 && leftMs < Number.POSITIVE_INFINITY) {
       this.#drainTimer = clock.after(Math.max(1, leftMs), () => this.#settle())
     }
+    this.#retries?.look()
     this.#reading.progressed()
-  }
-
-  /** What was filtered or jumped over needs no handling. */
-  #pass(): void {
-    for (const held of this.#membership.partitions) {
-      const position = this.#assignment.readerOf(held)?.position
-      if (position !== undefined) this.#membership.passed(held, position)
-    }
   }
 
   #autoCommitLater(): void {
     this.#autoTimer = this.#deps.clock.after(this.#config.autoCommitMs, () => {
-      this.#pass()
+      this.#assignment.pass()
       this.#commits.flush('all')
       this.#autoCommitLater()
     })
@@ -271,6 +261,11 @@ export class MemberConsumer implements GroupConsumer {
     }
   }
 
+  /** @throws MqError `closed` */
+  #refuseLeft(): void {
+    if (this.#closing !== undefined && this.#membership.state === 'left') throw closed()
+  }
+
   #failed(error: MqError): void {
     if (this.#closing === undefined) this.#failure ??= error
     this.#reading.progressed()
@@ -280,7 +275,7 @@ export class MemberConsumer implements GroupConsumer {
     const { clock } = this.#deps
     this.#autoTimer?.cancel()
     this.#unlisten()
-    this.#pass()
+    this.#assignment.pass()
     const endsAt = clock.monotonic() + drainMs
     const revoked = this.#membership.leave(endsAt)
     if (!this.#isInLoop) this.#membership.dropHand()
@@ -291,7 +286,10 @@ export class MemberConsumer implements GroupConsumer {
       if (leftMs <= 0) break
       await this.#reading.progress(leftMs, undefined)
     }
-    await this.#session.leave()
+    while (this.#isInLoop && this.#retries?.hasInHand === true && clock.monotonic() < endsAt) {
+      await this.#reading.progress(endsAt - clock.monotonic(), undefined)
+    }
+    await Promise.all([this.#session.leave(), this.#retries?.close(lastCommitMs)])
     this.#reading.stop()
     this.#drainTimer?.cancel()
     this.#commits.stop()

@@ -1,7 +1,9 @@
 import type { GroupBatch } from './api/group-consumer.ts'
 import type { Message } from './api/message.ts'
 import type { MessageBatch } from './api/pull-consumer.ts'
+import type { LeasedMessage } from './core/leased-message.ts'
 import type { TakenMessages } from './core/read-ahead.ts'
+import { byKey } from './set-pages.ts'
 
 /** All messages are listed only for who asks for them: who goes by partition need not pay for a second list. */
 export function toBatch(taken: readonly TakenMessages[]): MessageBatch {
@@ -26,4 +28,22 @@ export function withCommit(batch: MessageBatch, commit: GroupBatch['commit']): G
     },
     commit,
   }
+}
+
+/** Of retried messages there is no offset to read on at: they are settled one by one. */
+const noOffset = -1
+
+/** A batch of retried messages, as a member gets it. */
+export function retriedBatch(
+  messages: readonly LeasedMessage[],
+  commit: GroupBatch['commit'],
+): GroupBatch {
+  const places = byKey(messages, ({ topic, partition }) => `${topic}/${partition}`)
+  const partitions = [...places.values()].flatMap((ofPlace) => {
+    const [first] = ofPlace
+    if (first === undefined) return []
+    const { topic, partition } = first
+    return [{ topic, partition, messages: ofPlace, next: noOffset }]
+  })
+  return { partitions, messages, commit }
 }

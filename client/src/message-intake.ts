@@ -1,5 +1,8 @@
-import { asMqError, MqError, prepareMessage, type TopicInfo } from '@popmq/protocol'
+import type { Clock } from '@popmq/kit'
+import { asMqError, MqError, type PreparedMessage, prepareMessage } from '@popmq/protocol'
+import type { TopicInfo } from '@popmq/protocol'
 import type { OutgoingMessage } from './api/outgoing-message.ts'
+import { delayOf, isPrompt } from './core/delay.ts'
 import { checkOutgoing } from './core/outgoing-keys.ts'
 import { SendRoom } from './core/send-room.ts'
 import type { Submission } from './core/submission.ts'
@@ -27,6 +30,7 @@ interface Entry extends IncomingCall {
  */
 export class MessageIntake {
   readonly #config: ProducerConfig
+  readonly #clock: Clock
   readonly #room: SendRoom
   readonly #gates: TopicGates
   readonly delivery: Delivery
@@ -37,6 +41,7 @@ export class MessageIntake {
 
   constructor(config: ProducerConfig, deps: DeliveryDeps) {
     this.#config = config
+    this.#clock = deps.clock
     this.#room = new SendRoom(config.bufferBytes)
     this.#gates = new TopicGates({
       routes: deps.routes,
@@ -118,11 +123,20 @@ export class MessageIntake {
     checkOutgoing(outgoing)
     return {
       topic: outgoing.topic,
-      message: prepareMessage(outgoing, outgoing.value),
+      message: this.#prepare(outgoing),
       partition: outgoing.partition,
       owner: submission,
       slot,
     }
+  }
+
+  /** @throws MqError `invalid_request` */
+  #prepare(outgoing: OutgoingMessage): PreparedMessage {
+    // Nothing is copied of those without a delay: they are the many.
+    if (isPrompt(outgoing)) return prepareMessage(outgoing, outgoing.value)
+    const { delayMs: _delayMs, deliverAt: _deliverAt, ...sections } = outgoing
+    const delay = delayOf(outgoing, this.#clock.now())
+    return prepareMessage({ ...sections, ...delay }, outgoing.value)
   }
 
   #pass(topic: TopicInfo, message: AdmittedMessage): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SeededRandom } from '@popmq/kit/testing'
 import { MqError } from '@popmq/protocol'
-import type { Fault } from './testing/fake-cluster.ts'
+import type { Fault } from './testing/faults.ts'
 import { orders, produceFaults, texts } from './testing/orders.ts'
 import { makeWorld } from './testing/world.ts'
 

@@ -131,7 +131,7 @@ void test('what is wrong with a message is told before it is sent, and fails it 
         wrong({ value: 'x'.repeat(11) }),
         wrong({ partition: 2 }),
         wrong({ key: 'k'.repeat(1_025) }),
-        wrong({ delayMs: 5 }),
+        wrong({ priority: 5 }),
         wrong({ topic: 'no such name!' }),
         wrong({ value: undefined }),
         wrong({ value: 'fine' }),
@@ -149,7 +149,7 @@ void test('what is wrong with a message is told before it is sent, and fails it 
       undefined,
     ],
   )
-  assert.match(results[3]?.error?.message ?? '', /no "delayMs"/)
+  assert.match(results[3]?.error?.message ?? '', /no "priority"/)
 })
 
 void test('a batch with failures rejects with how many failed, once all are settled', async () => {

@@ -123,10 +123,7 @@ export class Reading {
   }
 
   /** What `take` gives, waiting for the first message. @throws MqError `closed`, `aborted`, what `take` throws */
-  async receive(
-    options: ReceiveOptions,
-    take: (most: number) => TakenMessages[],
-  ): Promise<TakenMessages[]> {
+  async receive<T>(options: ReceiveOptions, take: (most: number) => T[]): Promise<T[]> {
     const { max, waitMs, signal } = { ...receiveDefaults, waitMs: this.#config.waitMs, ...options }
     checkRange('max', max, [1, 100_000])
     checkRange('waitMs', waitMs, [0, 86_400_000])

@@ -81,6 +81,27 @@ export class RouteCache {
     return found
   }
 
+  /**
+   * What is known of topics by id, asking the coordinators as long as they do not answer where some are unknown.
+   * @returns those that exist @throws as `find`
+   */
+  async findIds(ids: ReadonlySet<number>, signal?: AbortSignal): Promise<Map<number, TopicInfo>> {
+    const found = new Map<number, TopicInfo>()
+    const unknown = new Set<number>()
+    for (const id of ids) {
+      const known = this.table.topicOf(id)
+      if (known === undefined) unknown.add(id)
+      else found.set(id, known)
+    }
+    if (unknown.size === 0) return found
+    const { topics } = await abortable(this.#ask(undefined), signal)
+    for (const { id, name } of topics) {
+      const topic = unknown.has(id) ? await this.find(name, signal) : undefined
+      if (topic?.id === id) found.set(id, topic)
+    }
+    return found
+  }
+
   /** Asks for the routes of all topics in use. Resolves when they are known. @throws as `find` */
   refresh(): Promise<void> {
     this.#next ??= this.#current.catch(notRetriable).then(() => {

@@ -1,3 +1,5 @@
+import type { DeadLetterAdmin } from './dead-letters.ts'
+import type { DelayAdmin } from './delays.ts'
 import type { GroupAdmin } from './group-admin.ts'
 import type { Message } from './message.ts'
 import type { PartitionOffset } from './pull-consumer.ts'
@@ -122,4 +124,8 @@ export interface Admin {
   messageAt(place: PartitionOffset, options?: CallOptions): Promise<Message>
   /** Consumer groups: members, progress, lag, policy. */
   groups(): GroupAdmin
+  /** Messages that become visible later. */
+  delays(): DelayAdmin
+  /** The messages that a group gave up. */
+  deadLetters(group: string): DeadLetterAdmin
 }

@@ -2,8 +2,10 @@ import type { Clock, Random } from '@popmq/kit'
 import type { Transport } from '@popmq/transport'
 import type { Admin } from './admin.ts'
 import type { GroupConsumer, GroupConsumerOptions } from './group-consumer.ts'
+import type { PopConsumer, PopConsumerOptions } from './pop-consumer.ts'
 import type { Producer, ProducerOptions } from './producer.ts'
 import type { PullConsumer, PullConsumerOptions } from './pull-consumer.ts'
+import type { Worker, WorkerOptions, WorkHandler } from './worker.ts'
 
 export interface ConnectOptions {
   /** A name for the servers' logs and metrics, at most 128 bytes. @defaultValue 'popmq-client' */
@@ -33,9 +35,19 @@ export interface Client extends AsyncDisposable {
    */
   pullConsumer(options: GroupConsumerOptions): GroupConsumer
   pullConsumer(options: PullConsumerOptions): PullConsumer
+  /**
+   * Pops messages of a group, each under a lease: you ack, nack, extend or release.
+   * @throws MqError `invalid_request` for an option out of its range, `invalid_name`, `closed`
+   */
+  popConsumer(options: PopConsumerOptions): PopConsumer
+  /**
+   * Pops messages of a group and runs `handler` on each until it is closed: what returns is acked, what throws is retried.
+   * @throws MqError `invalid_request` for an option out of its range, `invalid_name`, `closed`
+   */
+  worker(options: WorkerOptions, handler: WorkHandler): Worker
   admin(): Admin
   /**
-   * Closes consumers (members of groups finish what they have in hand, within their `drainMs`), then producers (each sends
+   * Closes workers (each waits for its handlers, at most 30 s), then consumers (members of groups finish what they have in hand, within their `drainMs`), then producers (each sends
    * what it has, within 10 s), then connections. May be called twice.
    */
   close(): Promise<void>

@@ -1,4 +1,6 @@
 import type { CallOptions } from './admin.ts'
+import type { InflightList, MessageStates, ReleaseResult } from './group-waiting.ts'
+import type { RetryChangeResult, RetryList } from './group-waiting.ts'
 import type { TopicPartition } from './message.ts'
 import type { ReadFrom } from './pull-consumer.ts'
 
@@ -16,7 +18,7 @@ export interface GroupOverview {
 
 export interface GroupTopic {
   readonly name: string
-  readonly mode: 'pull' | 'broadcast'
+  readonly mode: 'pull' | 'broadcast' | 'pop'
   /** Absent: every message. */
   readonly tags?: readonly string[]
   readonly isPaused: boolean
@@ -78,17 +80,29 @@ export interface GroupDescription extends GroupOverview {
 
 export interface PartitionLag extends TopicPartition {
   readonly member?: string
-  /** The next offset to read; below `low` when messages were let go unread. */
+  /** The next offset to read; below `low` when messages were let go unread; −1 where the group pops. */
   readonly committed: number
   readonly low: number
   readonly high: number
-  /** Messages that can be read and are not committed; filtered ones count until they are passed by. */
-  readonly messages: number
   /**
-   * How long ago the first of them was appended, in ms, by this machine's clock; 0 when there is none, undefined when it
-   * was let go while it was looked for.
+   * Messages that can be read and are not committed; filtered ones count until they are passed by. Where the group
+   * pops: those that can be handed out.
    */
+  readonly messages: number
+  /** How long ago the first of them was appended, in ms; 0 when there is none, undefined when it could not be told. */
   readonly lagMs: number | undefined
+  /** Absent for the progress of a broadcast member. */
+  readonly states?: MessageStates
+}
+
+/** Where all messages of a group are. */
+export interface GroupStates {
+  /** By topic, partition and member, sorted. */
+  readonly partitions: readonly PartitionLag[]
+  /** Partitions whose broker did not answer: nothing is known of them now. */
+  readonly unknown: readonly TopicPartition[]
+  /** Messages that wait for their time, by topic: no group has them yet. */
+  readonly delayed: readonly { readonly topic: string; readonly count: number }[]
 }
 
 export interface ProgressMove {
@@ -152,8 +166,41 @@ export interface GroupAdmin {
   ): Promise<GroupPolicyDescription>
   /** The members, sorted by id. @returns `[]` when there are none */
   members(group: string, options?: CallOptions): Promise<GroupMember[]>
-  /** How far behind the group is, by topic and partition, sorted. @returns `[]` when it has read nothing */
+  /**
+   * How far behind the group is, by topic and partition, sorted. @returns `[]` when it has read nothing
+   * @throws MqError `unreachable` when that of a partition is not known: `states` tells the others
+   */
   lag(group: string, options?: CallOptions): Promise<PartitionLag[]>
+  /** As `lag`, with what is delayed, and with the partitions of which nothing is known. */
+  states(group: string, options?: CallOptions): Promise<GroupStates>
+  /** What consumers have in hand, at most `limit` (1..100_000, default 1_000). */
+  inflight(
+    group: string,
+    options?: { readonly limit?: number } & CallOptions,
+  ): Promise<InflightList>
+  /**
+   * Takes messages from the consumers that have them: they are handed out again at once, and the attempt counts.
+   * @returns a result per id, in order @throws MqError `invalid_request` for an id that is none
+   */
+  releaseInflight(
+    group: string,
+    ids: readonly string[],
+    options?: CallOptions,
+  ): Promise<ReleaseResult[]>
+  /** The failed messages that wait for their next delivery, at most `limit` (1..100_000, default 1_000). */
+  retries(group: string, options?: { readonly limit?: number } & CallOptions): Promise<RetryList>
+  /** Has retries delivered now. Durable when answered. As `releaseInflight`. */
+  retryNow(
+    group: string,
+    ids: readonly string[],
+    options?: CallOptions,
+  ): Promise<RetryChangeResult[]>
+  /** Gives retries up: they go to the dead letters. Durable when answered. As `releaseInflight`. */
+  retryDead(
+    group: string,
+    ids: readonly string[],
+    options?: CallOptions,
+  ): Promise<RetryChangeResult[]>
   /**
    * Sets the progress of a topic, also back: members go on there, and what they have in hand cannot be committed any
    * more. An offset for all partitions is moved to the nearer bound of each; for named ones it must lie within.

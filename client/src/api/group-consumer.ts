@@ -1,4 +1,4 @@
-import type { TopicPartition } from './message.ts'
+import type { Message, TopicPartition } from './message.ts'
 import type { MessageBatch, PartitionOffset, PullConsumer } from './pull-consumer.ts'
 import type { PullConsumerOptions, ReadFrom } from './pull-consumer.ts'
 
@@ -30,6 +30,12 @@ export interface GroupConsumerOptions extends Omit<PullConsumerOptions, 'topics'
    * @defaultValue 'auto'
    */
   readonly commit?: 'auto' | 'manual'
+  /**
+   * Whether it is given messages that failed and are delivered again: under a lease of their own, which is kept until they
+   * are committed. One that is in hand when the consumer closes comes again when its lease is over, and has used up an
+   * attempt. @defaultValue true
+   */
+  readonly retries?: boolean
   /** How often `auto` commits, in ms, 10..600_000; also before a partition is given back. @defaultValue 1_000 */
   readonly autoCommitMs?: number
   /**
@@ -53,12 +59,28 @@ export interface GroupConsumerOptions extends Omit<PullConsumerOptions, 'topics'
   readonly onLost?: (partitions: readonly TopicPartition[]) => void
 }
 
-/** A batch of a member. */
+/** Why a message is retried, and when. */
+export interface RetryOptions {
+  /** What went wrong: an error, or anything that says it; cut where it is longer than 8 KiB. @defaultValue none told */
+  readonly error?: unknown
+  /** When to deliver it again, in ms from now, 0..31_622_400_000. @defaultValue by the group's back-off */
+  readonly delayMs?: number
+  /** False gives the message up at once: trying again would be of no use. @defaultValue true */
+  readonly retriable?: boolean
+}
+
+/**
+ * What became of a message that was to be retried. `retrying`: it is delivered again; `dead`: it had its last attempt;
+ * `already`: that was decided before; `expired`: it was delivered anew, or reset, since; `unknown`: it is not there.
+ */
+export type RetryResult = 'retrying' | 'dead' | 'already' | 'expired' | 'unknown'
+
+/** A batch of a member. Messages that are retried come in batches of their own: their `attempt` is above 1. */
 export interface GroupBatch extends MessageBatch {
   /**
-   * Commits the `next` of each partition of the batch. Resolves when it is durable; asking for the next batch need not
-   * wait for it.
-   * @throws MqError `grant_fenced` for partitions that were taken, `member_unknown` when the session was over; the
+   * Commits the `next` of each partition of the batch; of retried messages, whose `next` is −1, each by itself. Resolves
+   * when it is durable; asking for the next batch need not wait for it.
+   * @throws MqError `grant_fenced` for partitions that were taken and leases that were over, `member_unknown` when the session was over; the
    * others are committed all the same. `unreachable`, `timed_out` and their like after 30 s of trying: it may be done
    */
   commit(): Promise<void>
@@ -88,7 +110,7 @@ export interface GroupConsumer extends PullConsumer {
   batches(options?: { readonly signal?: AbortSignal }): AsyncIterable<GroupBatch>
   readonly state: MemberState
   /**
-   * Commits the offsets to read on at, of partitions that it holds; absent: behind all that was delivered. Offsets count
+   * Commits the offsets to read on at, of partitions that it holds; absent: all that was delivered, retries too. Offsets count
    * for the partitions as they are held now, also after a reset: `batch.commit` knows what a batch belongs to.
    * @throws MqError as `batch.commit`; `offset_out_of_range` beyond what the broker has, `offset_below_progress`,
    * `invalid_request` for a broadcast member without a name
@@ -96,6 +118,16 @@ export interface GroupConsumer extends PullConsumer {
   commit(offsets?: readonly PartitionOffset[]): Promise<void>
   /** What is committed of each partition that it holds, as far as it knows; sorted. */
   committed(): PartitionOffset[]
+  /**
+   * Sets messages aside that failed: they count as handled, and a member of the group gets each again when it is due,
+   * until its attempts are used up and it goes to the group's dead letters. Durable when answered. Messages of one
+   * partition that are told side by side share a request.
+   * @returns a result per message, in order
+   * @throws MqError `grant_fenced` for a message of a partition that is held no more, `invalid_request` for one of a
+   * broadcast member; `disk_full`, `broker_busy` and `unreachable` after 30 s of trying
+   */
+  retry(message: Message, options?: RetryOptions): Promise<RetryResult>
+  retry(messages: readonly Message[], options?: RetryOptions): Promise<RetryResult[]>
   /**
    * Gives everything back: delivers no more, waits until the loop has handled the batch in hand and `onRevoke` is done,
    * commits, and leaves the group. After `drainMs` (default the consumer's) it waits no longer. Inside the loop it would

@@ -22,14 +22,26 @@ export interface OutgoingMessage {
   readonly dedupId?: string
   /** The partition, from 0. Absent: by `key`, else by `dedupId`, else the partitions take turns batch by batch. */
   readonly partition?: number
+  /**
+   * How long after its append the message becomes visible, in ms, 0..31_622_400_000 (366 days); 0: at once. It is never
+   * early, and its order among others is that of their becoming visible.
+   */
+  readonly delayMs?: number
+  /**
+   * When the message becomes visible, instead of `delayMs`; a number is ms since 1970. At once when that is past; at
+   * most 366 days ahead.
+   */
+  readonly deliverAt?: Date | number
 }
 
 /** What a broker acknowledged. */
 export interface Receipt {
   readonly topic: string
   readonly partition: number
-  /** Index in the partition; −1 with acks `none`, where nobody answers. */
+  /** Index in the partition; −1 with acks `none`, where nobody answers, and for a delayed message, which has none yet. */
   readonly offset: number
+  /** Of a delayed message: names it until it is delivered, see `admin().delays()`. */
+  readonly delayId?: string
   /** The message id, a UUIDv7. */
   readonly id: string
   /** When the broker appended it, in ms since 1970; −1 with acks `none`. */

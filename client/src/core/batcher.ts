@@ -2,11 +2,12 @@ import { Backoff, type Random } from '@popmq/kit'
 import { type Checksum, type MqError, partitionNumber, type PreparedMessage } from '@popmq/protocol'
 import { producerId, type ProducerId, type RunResult, type TopicInfo } from '@popmq/protocol'
 import { type AttemptOutcome, concernsRoute } from './attempt-verdict.ts'
+import { kindOf } from './delay.ts'
 import { LaneBoard, type LaneBoardOptions, undelivered } from './lane-board.ts'
 import type { Lane, LaneTopic } from './lane.ts'
 import type { Outlet } from './outlet.ts'
 import { Partitioner } from './partitioner.ts'
-import { placeRun, placeUnanswered, type TopicPartition } from './placed-run.ts'
+import { placeRun, placeUnanswered } from './placed-run.ts'
 import type { BatchedMessage, ProduceRequest } from './produce-request.ts'
 import type { RouteTable } from './route-table.ts'
 import { RunSequence } from './run-sequence.ts'
@@ -217,20 +218,21 @@ export class Batcher {
       crc32,
       settled,
       backoff: new Backoff(random, retryPause),
-      place: (run, result) => this.#tell(run, { topic: topic.info.name, partition }, result),
+      place: (run, result) => this.#tell(run, topic.info, result),
     })
     if (this.#producerId !== undefined) sequence.identify(this.#producerId)
     const start = { state: 'quiet', outlet: undefined, isTouched: false } as const
     return { topic, partition, sequence, ...start, roomBytes: smallestRunBytes }
   }
 
-  #tell(run: Run, at: TopicPartition, result: RunResult): void {
-    if (this.#options.acks === 'none') placeUnanswered(run, at)
-    else placeRun(run, at, result)
+  #tell(run: Run, topic: TopicInfo, result: RunResult): void {
+    if (this.#options.acks === 'none') placeUnanswered(run, topic)
+    else placeRun(run, topic, result)
   }
 
   #mayJoin(run: Run, { message, owner }: BatchedMessage): boolean {
     return (
+      run.target.kind === kindOf(message) &&
       run.recordBytes + message.recordBytes <= this.#options.batchBytes &&
       run.count < this.#options.batchMessages &&
       owner.expiresAt - run.expiresAt <= this.#options.deliverWithinMs * joinShare
@@ -238,7 +240,9 @@ export class Batcher {
   }
 
   #openRun(lane: Lane, { message, owner }: BatchedMessage): Run {
-    const target = { topicId: lane.topic.info.id, partition: partitionNumber(lane.partition) }
+    const { topic, partition } = lane
+    const place = { topicId: topic.info.id, partition: partitionNumber(partition) }
+    const target = { ...place, kind: kindOf(message) }
     const run = new Run(target, owner.expiresAt, Math.max(message.recordBytes, lane.roomBytes))
     lane.sequence.add(run)
     return run

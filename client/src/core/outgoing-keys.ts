@@ -10,6 +10,8 @@ const keys: ReadonlySet<string> = new Set<keyof OutgoingMessage>([
   'headers',
   'dedupId',
   'partition',
+  'delayMs',
+  'deliverAt',
 ])
 
 /** Refuses what is not a message, or has a key that no message has. @throws MqError `invalid_request` */

@@ -1,19 +1,14 @@
-import { type AckLevel, MqError, type RunResult } from '@popmq/protocol'
-import type { Run } from './run.ts'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
+import { type AckLevel, MqError, type RunResult, type TopicInfo } from '@popmq/protocol'
+import type { RecordPlace, Run } from './run.ts'
 
 /** Unknown, since nobody answered: acks none. */
 const unplaced = -1
 
 /**
  * Tells the records of an acknowledged run where they lie: at `baseOffset` and on, those whose dedup ids were seen left
- * out. A result that does not say where is a defect of the broker: its records end unknown.
+ * out. Of a run of delayed messages these are numbers of held records. A result that does not say where is a defect of the broker: its records end unknown.
  */
-export function placeRun(run: Run, at: TopicPartition, result: RunResult): void {
+export function placeRun(run: Run, topic: TopicInfo, result: RunResult): void {
   const { baseOffset, deduplicated = [] } = result
   if (
     (baseOffset === undefined || result.appendedAt === undefined) &&
@@ -25,7 +20,8 @@ export function placeRun(run: Run, at: TopicPartition, result: RunResult): void 
     return
   }
   const level: AckLevel = result.level ?? 'received'
-  const place = { ...at, appendedAt: result.appendedAt ?? unplaced, level, isDuplicate: false }
+  const appended = { appendedAt: result.appendedAt ?? unplaced, level, isDuplicate: false }
+  const place = { ...placeIn(topic, run.target.partition), ...appended }
   let offset = baseOffset ?? 0
   let duplicates = 0
   const sorted = deduplicated.toSorted((a, b) => a.index - b.index)
@@ -34,7 +30,8 @@ export function placeRun(run: Run, at: TopicPartition, result: RunResult): void 
     if (first?.index === index) {
       const { partition, appendedAt } = first
       duplicates += 1
-      owner.acked(slot, { ...place, partition, appendedAt, isDuplicate: true }, first.offset)
+      const where = { ...placeIn(topic, partition), level, appendedAt, isDuplicate: true }
+      owner.acked(slot, where, first.offset)
     } else {
       owner.acked(slot, place, offset)
       offset += 1
@@ -43,7 +40,15 @@ export function placeRun(run: Run, at: TopicPartition, result: RunResult): void 
 }
 
 /** As `placeRun`, for a run that was told and is not answered. */
-export function placeUnanswered(run: Run, at: TopicPartition): void {
-  const place = { ...at, appendedAt: unplaced, level: 'none' as const, isDuplicate: false }
+export function placeUnanswered(run: Run, topic: TopicInfo): void {
+  const appended = { appendedAt: unplaced, level: 'none' as const, isDuplicate: false }
+  const place = { ...placeIn(topic, run.target.partition), ...appended }
   run.acked((owner, slot) => owner.acked(slot, place, unplaced))
+}
+
+function placeIn(
+  { name, sets }: TopicInfo,
+  partition: number,
+): Pick<RecordPlace, 'topic' | 'partition' | 'set'> {
+  return { topic: name, partition, set: sets[partition] ?? 0 }
 }

@@ -27,6 +27,12 @@ export class RouteTable {
     return this.#topics.get(name)
   }
 
+  /** The topic with this id, if it is known. */
+  topicOf(id: number): TopicInfo | undefined {
+    for (const topic of this.#topics.values()) if (topic.id === id) return topic
+    return undefined
+  }
+
   /** @returns undefined while none leads, and for a partition that the topic does not have */
   leader(topic: TopicInfo, partition: number): Leader | undefined {
     const set = this.#sets.get(topic.sets[partition] ?? 0)

@@ -46,7 +46,8 @@ function byHand(): {
     sequence,
     settled,
     add(name, count = 1) {
-      const run = new Run({ topicId: topicId(1), partition: partitionNumber(0) }, 1_000, 300)
+      const place = { topicId: topicId(1), partition: partitionNumber(0) }
+      const run = new Run({ ...place, kind: 'message' }, 1_000, 300)
       const told = { acked: () => undefined, failed: () => undefined }
       const owner = { ...told, ids: new Uint8Array(16 * count), expiresAt: run.expiresAt }
       for (let slot = 0; slot < count; slot += 1) {

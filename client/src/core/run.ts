@@ -18,6 +18,8 @@ import {
 export interface RunTarget {
   readonly topicId: TopicId
   readonly partition: PartitionNumber
+  /** All records of a run are of one kind. */
+  readonly kind: 'message' | 'delayed'
 }
 
 /** Who is told what becomes of a record. Each record of a run is told exactly once, by `acked` or `failed`. */
@@ -35,6 +37,8 @@ export interface RecordOwner {
 export interface RecordPlace {
   readonly topic: string
   readonly partition: number
+  /** The replica set that holds the partition. */
+  readonly set: number
   readonly appendedAt: number
   readonly level: AckLevel
   readonly isDuplicate: boolean
@@ -84,7 +88,7 @@ export class Run {
     this.#head = {
       topicId: target.topicId,
       partition: target.partition,
-      kind: 'message',
+      kind: target.kind,
       producerId: noProducer,
       producerEpoch: 0,
       runCount: 0,

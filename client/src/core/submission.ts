@@ -1,6 +1,7 @@
 import { assert } from '@popmq/kit'
 import { formatMessageId, messageIdBytes, type MqError } from '@popmq/protocol'
 import type { Receipt, SendResult } from '../api/outgoing-message.ts'
+import { delayIdOf } from './delay.ts'
 import type { RecordOwner, RecordPlace } from './run.ts'
 
 /** A receipt whose id is written out only when it is asked for. */
@@ -11,13 +12,17 @@ class BrokerReceipt implements Receipt {
   readonly appendedAt: number
   readonly acks: Receipt['acks']
   readonly duplicate: boolean
+  /** Not there on others: receipts are compared and printed by their fields. */
+  declare readonly delayId?: string
   readonly #submission: Submission
   readonly #slot: number
 
   constructor(submission: Submission, slot: number, { place, offset }: Placed) {
     this.topic = place.topic
     this.partition = place.partition
-    this.offset = offset
+    const delayId = delayIdOf(place.set, offset)
+    this.offset = delayId === undefined ? offset : -1
+    if (delayId !== undefined) this.delayId = delayId
     this.appendedAt = place.appendedAt
     this.acks = place.level
     this.duplicate = place.isDuplicate
@@ -31,8 +36,9 @@ class BrokerReceipt implements Receipt {
 
   /** With the id, which is no field of its own. */
   toJSON(): Receipt {
-    const { topic, partition, offset, id, appendedAt, acks, duplicate } = this
-    return { topic, partition, offset, id, appendedAt, acks, duplicate }
+    const { topic, partition, offset, delayId, id, appendedAt, acks, duplicate } = this
+    const ofDelay = delayId === undefined ? {} : { delayId }
+    return { topic, partition, offset, ...ofDelay, id, appendedAt, acks, duplicate }
   }
 }
 

@@ -23,25 +23,8 @@ import type { Transport } from '@popmq/transport'
 import { FakeBroker, type Refusal } from './fake-broker.ts'
 import { FakeGroups } from './fake-groups.ts'
 import { FakeLog } from './fake-log.ts'
-
-/** What to do with a request instead of carrying it out and answering it. */
-export type Fault =
-  | { readonly kind: 'refuse'; readonly error: MqError }
-  /** Nothing happens and the connection breaks. */
-  | { readonly kind: 'lose_request' }
-  /** It is carried out and the connection breaks. */
-  | { readonly kind: 'lose_reply' }
-  /** It is carried out after a while. */
-  | { readonly kind: 'delay'; readonly ms: number }
-  /** It is never answered, and not carried out. */
-  | { readonly kind: 'swallow' }
-
-export interface Asked {
-  /** Name of the exchange. */
-  readonly name: string
-  /** Where it was asked. */
-  readonly address: string
-}
+import { FakePops } from './fake-pops.ts'
+import { type Asked, type FakePart, type Fault, withFaults } from './faults.ts'
 
 const policy: TopicPolicy = {
   retentionMs: 0,
@@ -59,7 +42,10 @@ export class FakeCluster {
   readonly coordinator = 'coordinator:1'
   readonly topics = new Map<string, TopicInfo>()
   readonly groups: FakeGroups
+  readonly pops: FakePops
   readonly asked: Asked[] = []
+  /** To be added before anybody connects to the server that plays it. */
+  readonly parts: FakePart[] = []
   /** Decides what becomes of each request. */
   fault: (asked: Asked) => Fault | undefined = () => undefined
   readonly #clock: Clock
@@ -77,6 +63,10 @@ export class FakeCluster {
     this.#clock = clock
     this.#transport = transport
     this.groups = new FakeGroups(clock, this.topics)
+    const log = (topic: number, partition: number): FakeLog => this.#log(topic, partition)
+    const leads = (topic: number, partition: number, broker: number): boolean =>
+      this.#refusal(topic, partition, broker) === undefined
+    this.pops = new FakePops({ clock, topics: this.topics, log, leads, waiting: this.#waiting })
   }
 
   static async start(clock: Clock, transport: Transport, brokers = 1): Promise<FakeCluster> {
@@ -155,28 +145,13 @@ export class FakeCluster {
   }
 
   #routes(address: string, channel: Channel): Routes {
-    const faulty =
-      <Q, R>(name: string, carryOut: (request: Q, bytes: Uint8Array) => Promise<R> | R) =>
-      async (request: Q, { bytes }: { bytes: Uint8Array }): Promise<R> => {
-        const asked = { name, address }
-        this.asked.push(asked)
-        const fault = this.fault(asked)
-        if (fault?.kind === 'refuse') throw fault.error
-        if (fault?.kind === 'swallow') return new Promise(() => undefined)
-        if (fault?.kind === 'lose_request') {
-          channel.close()
-          return new Promise(() => undefined)
-        }
-        if (fault?.kind === 'delay') {
-          await new Promise<void>((resolve) => this.#clock.after(fault.ms, resolve))
-        }
-        const answer = await carryOut(request, bytes)
-        if (fault?.kind === 'lose_reply') channel.close()
-        return answer
-      }
+    const faulty = withFaults({ clock: this.#clock, address, channel, cluster: this })
+    const further = this.parts.flatMap((part) => part.routes(address, faulty))
     if (address === this.coordinator) {
       return routes(
+        ...further,
         ...this.groups.routes(faulty),
+        ...this.pops.coordinatorRoutes(faulty),
         route(
           metadata,
           faulty('metadata', (request) => ({ reply: this.#metadata(request) })),
@@ -216,8 +191,12 @@ export class FakeCluster {
         ),
       )
     }
-    const broker = this.#broker(Number(address.split(':')[1]))
+    const replaced = new Set(further.map(({ type }) => type))
+    const brokerId = Number(address.split(':')[1])
+    const broker = this.#broker(brokerId)
     return routes(
+      ...this.pops.brokerRoutes(brokerId, faulty).filter(({ type }) => !replaced.has(type)),
+      ...further,
       route(
         produce,
         faulty('produce', (request, bytes) => broker.produce(request, bytes)),

@@ -3,6 +3,8 @@ import { assert } from '@popmq/kit'
 import {
   epoch,
   type ErrorName,
+  firstHeldNumber,
+  kindName,
   logPosition,
   offset,
   readSections,
@@ -13,6 +15,8 @@ import {
 export class FakeLog {
   low = 0
   readonly records: Uint8Array[] = []
+  /** Records of delayed messages: numbered on their own. */
+  readonly delayed: Uint8Array[] = []
   readonly #windows = new Map<number, { epoch: number; runs: KnownRun[] }>()
   readonly #dedupIds = new Map<string, number>()
   appendedAt = 0
@@ -79,7 +83,9 @@ export class FakeLog {
   }
 
   #store(bytes: Uint8Array, now: number): AppendResult {
-    const baseOffset = this.high
+    const isDelayed = kindName(new RecordView(bytes).kind) === 'delayed'
+    const next = (): number => (isDelayed ? firstHeldNumber + this.delayed.length : this.high)
+    const baseOffset = next()
     const deduplicated: { index: number; offset: number; appendedAt: number }[] = []
     const record = new RecordView()
     let index = 0
@@ -89,28 +95,30 @@ export class FakeLog {
         record.fits(bytes.length) && record.crcHolds(crc32),
         'records arrive as they were sealed',
       )
+      assert((kindName(record.kind) === 'delayed') === isDelayed, 'a run is of one kind')
       const { dedupId } = readSections(record)
       const first = dedupId === undefined ? undefined : this.#dedupIds.get(dedupId)
       if (first !== undefined) deduplicated.push({ index, offset: first, appendedAt: now })
       else {
-        if (dedupId !== undefined) this.#dedupIds.set(dedupId, this.high)
-        this.#push(bytes.slice(at, record.end), now)
+        if (dedupId !== undefined) this.#dedupIds.set(dedupId, next())
+        const into = isDelayed ? this.delayed : this.records
+        into.push(this.#placed(bytes.slice(at, record.end), { at: next(), now }))
       }
       at = record.end
     }
     return { baseOffset, appendedAt: now, ...(deduplicated.length === 0 ? {} : { deduplicated }) }
   }
 
-  #push(bytes: Uint8Array, now: number): void {
+  #placed(bytes: Uint8Array, { at, now }: { at: number; now: number }): Uint8Array {
     new RecordView(bytes).patch({
       position: logPosition(0),
       syncedPosition: logPosition(0),
-      offset: offset(this.high),
+      offset: offset(at),
       appendedAt: now,
       marks: 0,
       leaderEpoch: epoch(1),
     })
-    this.records.push(bytes)
+    return bytes
   }
 }
 

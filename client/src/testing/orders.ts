@@ -1,7 +1,7 @@
 import type { Message } from '../api/message.ts'
 import type { OutgoingMessage } from '../api/outgoing-message.ts'
 import type { PullConsumer } from '../api/pull-consumer.ts'
-import type { Asked, Fault } from './fake-cluster.ts'
+import type { Asked, Fault } from './faults.ts'
 import type { World } from './world.ts'
 
 /** Numbers as texts. */

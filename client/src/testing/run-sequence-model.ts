@@ -38,7 +38,7 @@ export type Step =
   | 'wait'
   | 'expire'
 
-const target = { topicId: topicId(1), partition: partitionNumber(0) }
+const target = { topicId: topicId(1), partition: partitionNumber(0), kind: 'message' } as const
 const message = prepareMessage({}, 'x')
 const deliverWithinMs = 1_000
 

@@ -4,6 +4,7 @@ import { loopbackTransport } from '@popmq/transport'
 import type { Client, ConnectOptions } from '../api/client.ts'
 import { connect } from '../connect.ts'
 import { FakeCluster } from './fake-cluster.ts'
+import type { FakePart } from './faults.ts'
 
 /** A cluster and a client in virtual time. */
 export interface World {
@@ -19,6 +20,7 @@ export interface World {
 export interface WorldOptions extends ConnectOptions {
   readonly brokers?: number
   readonly seed?: number
+  readonly parts?: readonly FakePart[]
 }
 
 const mostMs = 600_000
@@ -26,6 +28,7 @@ const mostMs = 600_000
 export async function makeWorld({
   brokers = 1,
   seed = 1,
+  parts = [],
   ...options
 }: WorldOptions = {}): Promise<World> {
   const clock = new Scheduler()
@@ -40,6 +43,7 @@ export async function makeWorld({
     return promise
   }
   const cluster = await FakeCluster.start(clock, transport, brokers)
+  cluster.parts.push(...parts)
   const client = await until(connect(cluster.coordinator, { clock, random, transport, ...options }))
   const failure = async (promise: Promise<unknown>): Promise<Error> => {
     const outcome = await until(
