@@ -74,6 +74,7 @@ export class Dispatch {
       retriesHeld: () => delivery.retries.size,
       onRetry: (group, number) => this.retryAppended(group.id, number),
       onRefused: (group, place, numbers) => this.#expiring.watchAgain(group, place, numbers),
+      onSettled: (group, place) => group.settled(place),
     })
     this.#expiring = new Expiring({
       clock,
@@ -85,7 +86,11 @@ export class Dispatch {
     const sign = (token: Parameters<LeaseTokens['sign']>[0]): Uint8Array => this.tokens.sign(token)
     this.popping = new Popping({ clock, random, log, load, sign, expireAt })
     const read = (lease: Uint8Array): ReturnType<LeaseTokens['read']> => this.tokens.read(lease)
-    this.settling = new Settling({ clock, log, read, moving: this.moving, expireAt })
+    const whereLed = (key: PartitionKey): 'here' | 'elsewhere' | 'nowhere' => {
+      if (topics.led(topicOfKey(key), partitionOfKey(key)) !== undefined) return 'here'
+      return topics.get(topicOfKey(key)) === undefined ? 'nowhere' : 'elsewhere'
+    }
+    this.settling = new Settling({ clock, log, read, whereLed, moving: this.moving, expireAt })
     this.#resetting = new Resetting({
       log,
       isLed: (key) => topics.led(topicOfKey(key), partitionOfKey(key)) !== undefined,

@@ -86,18 +86,26 @@ export class Expiring {
     const { clock, move, onFailed } = this.#parts
     const lease = place.book.leaseOf(number)
     if (lease === undefined) return
+    // Leases that end meanwhile are looked at again.
+    if (group.resetsOver !== undefined) return this.watchAgain(group, place, [number])
     const expiries = place.expiriesBefore(number) + lease.earlier.length + 1
-    if (lease.attempt < group.group.policy.maxAttempts && expiries <= freeExpiries) {
-      place.book.expire(number)
-      group.returned(place, number)
-      return
-    }
+    if (lease.attempt < group.group.policy.maxAttempts && expiries <= freeExpiries)
+      return this.#free(group, place, number)
     move({ group, place, number, outcome: 'expired', nowMs: clock.now() }).catch(
       (error: unknown) => {
-        // It stays where it is, and is tried again; see `watchAgain`.
-        if (!isMqError(error)) onFailed(error)
+        if (!isMqError(error)) return onFailed(error)
+        // It stays where it is, and is tried again; see `watchAgain`. What never fits is handed out again instead.
+        if (isMqError(error, 'message_too_large')) this.#free(group, place, number)
       },
     )
+  }
+
+  #free(group: GroupDispatch, place: LeasePlace, number: number): void {
+    if (!place.book.isHeld(number)) return
+    place.book.expire(number)
+    group.returned(place, number)
+    // Others may have waited for room alone.
+    group.passOn()
   }
 }
 

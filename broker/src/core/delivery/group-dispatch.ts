@@ -1,3 +1,4 @@
+import { deferred } from '@popmq/kit'
 import {
   type GroupId,
   isHeldNumber,
@@ -52,6 +53,7 @@ export class GroupDispatch {
   readonly #topics = new Map<TopicId, ServedTopic>()
   /** Topics that have no partition here, or no more: the list of groups may still name them. */
   readonly #gone = new Set<TopicId>()
+  readonly #resets = new Map<PartitionKey, Promise<void>>()
   readonly #tagHashes = new Map<TopicId, ReadonlySet<number>>()
   #group: ServedGroup
   /** How many replica sets hold its topics. */
@@ -66,6 +68,7 @@ export class GroupDispatch {
       retries: parts.delivery.retries,
       generation: (key) => parts.delivery.find(group.groupId, key)?.generation ?? 0,
       count: (consumer, by) => this.inFlight.count(consumer, by),
+      isResetting: (key) => this.isResetting(key),
     })
   }
 
@@ -117,7 +120,28 @@ export class GroupDispatch {
 
   /** The partition, if the group reads its topic. */
   known(key: PartitionKey): PartitionDispatch | undefined {
-    return this.#topics.has(topicOfKey(key)) ? this.partition(key) : undefined
+    const topic = topicOfKey(key)
+    return this.#topics.has(topic) && !this.#gone.has(topic) ? this.partition(key) : undefined
+  }
+
+  /** Resolves when the resets that are in flight now are over; undefined when there are none. */
+  get resetsOver(): Promise<unknown> | undefined {
+    return this.#resets.size === 0 ? undefined : Promise.all(this.#resets.values())
+  }
+
+  /** As `resetsOver`, for one partition. */
+  resetOver(key: PartitionKey): Promise<void> | undefined {
+    return this.#resets.get(key)
+  }
+
+  /** A reset of the partition begins. @returns to be called when it is over */
+  beginReset(key: PartitionKey): () => void {
+    const over = deferred()
+    this.#resets.set(key, over.promise)
+    return () => {
+      this.#resets.delete(key)
+      over.resolve()
+    }
   }
 
   /** Whether the record of a reset is on its way. */
@@ -162,6 +186,12 @@ export class GroupDispatch {
   returned({ key }: LeasePlace, number: number): void {
     if (isHeldNumber(number)) this.waiters.wakeOne(topicOfKey(key), true)
     else this.ready(key)
+  }
+
+  /** Something was moved, or was not: there is room where a limit held pops up, or it can be handed out again. */
+  settled({ key }: LeasePlace): void {
+    if (this.#partitions.get(key)?.isReady === true) this.#ready.add(key)
+    this.passOn()
   }
 
   /** There still is something: nobody is woken for it. */
@@ -225,9 +255,9 @@ export class GroupDispatch {
       const from = partition.pick(room, wants)
       if (wants !== undefined && partition.hasPassed) this.#passed.add(partition)
       if (from !== undefined) return { key, from }
-      // To the end of the queue while it has more.
+      // To the end of the queue while it has more, be it that something must be settled before.
       this.#ready.delete(key)
-      if (partition.isReady || partition.isResetting) this.#ready.add(key)
+      if (partition.isReady || partition.isResetting || partition.hasFresh) this.#ready.add(key)
     }
     return undefined
   }

@@ -90,8 +90,8 @@ function countPartition(
   const view = parts.delivery.find(group.id, key)
   const partition = group.partition(key)
   const next = view?.next ?? 0
-  // Before anything is in the log the group stands where it will begin.
-  const from = Math.max(next, view === undefined ? partition.cursor : 0)
+  // Before anything is in the log the group stands where it will begin; what is below the horizon it passes by.
+  const from = Math.max(next, low, view === undefined ? partition.cursor : 0)
   const { held, free, firstHeld, firstFree } = countOpen(partition, view?.open.keys() ?? [])
   const ahead = view?.ahead.size ?? 0
   const ready = Math.max(0, high - from - ahead) + free

@@ -98,7 +98,7 @@ export class LeaseBook {
     }
     return () => {
       for (const number of numbers)
-        if (this.#granted.get(number) === lease) this.#granted.delete(number)
+        if (this.#granted.get(number) === lease) this.#drop(number, lease)
     }
   }
 
@@ -145,6 +145,16 @@ export class LeaseBook {
   /** Messages with a lease that is not applied yet, or free ones. */
   known(): Iterable<number> {
     return new Set([...this.#granted.keys(), ...this.free])
+  }
+
+  /** The record of the grant is applied. */
+  #drop(number: number, { nonce, consumer }: Lease): void {
+    const isHeld = nonce !== 0 && this.isHeld(number)
+    this.#granted.delete(number)
+    // The view did not take it in: the message was let go before, by its horizon or with its topic.
+    if (this.#parts.applied(number) !== undefined) return
+    if (isHeld) this.#parts.count(consumer, -1)
+    this.free.delete(number)
   }
 
   #forget(number: number): void {

@@ -30,6 +30,17 @@ export function givenBack({ attempt, earlier }: Lease, nowMs: TimeMs): Lease {
   return { nonce: 0, at: nowMs, until: nowMs, attempt: attempt - 1, consumer: '', earlier }
 }
 
+/** The earlier deliveries of a message that had `before` and gets another lease, is given back or taken back. */
+export function earlierThan(
+  before: Lease,
+  { nonce, at, attempt }: Pick<Lease, 'nonce' | 'at' | 'attempt'>,
+): Lease['earlier'] {
+  if (before.nonce === nonce || before.nonce === 0) return before.earlier
+  // Given back: the delivery does not count. Taken away: it does, and nobody has answered it.
+  if (nonce === 0 && attempt < before.attempt) return before.earlier
+  return unanswered(before, at)
+}
+
 /** A consumer's name as an attempt tells it. */
 export function named(consumer: string): { readonly consumer?: string } {
   return consumer === '' ? {} : { consumer }

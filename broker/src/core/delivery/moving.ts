@@ -1,4 +1,4 @@
-import { deferred } from '@popmq/kit'
+import { deferred, type Deferred } from '@popmq/kit'
 import {
   type AttemptOutcome,
   type Checksum,
@@ -19,6 +19,7 @@ import type { DeliveryLog, RecordPlace } from './delivery-log.ts'
 import { failedCopy, type FailedAttempt, type Verdict } from './failed-copy.ts'
 import type { GroupDispatch } from './group-dispatch.ts'
 import { named, unanswered } from './lease.ts'
+import type { Settlement } from './lease-book.ts'
 import type { LeasePlace } from './pick.ts'
 
 export interface MovingParts {
@@ -34,6 +35,8 @@ export interface MovingParts {
   readonly onRetry: (group: GroupDispatch, number: number) => void
   /** The messages were not moved after all: their leases may be over by now. */
   readonly onRefused: (group: GroupDispatch, place: LeasePlace, numbers: readonly number[]) => void
+  /** Moved or not: what waited for that can go on. */
+  readonly onSettled: (group: GroupDispatch, place: LeasePlace) => void
 }
 
 /** A message that failed, and how. */
@@ -70,20 +73,35 @@ export class Moving {
     this.#parts = parts
   }
 
+  /** As `begin`, and carries it out. */
+  move(move: Move): Promise<Moved | undefined> {
+    return this.begin(move)()
+  }
+
   /**
-   * Appends the copy; it counts when `end` is synced and applied. The message must not be settling.
-   * @returns undefined when the message cannot be read any more
-   * @throws MqError when the log takes nothing now: then all is as before
+   * From now on the message is settling; it must not be before. What is returned, to be called once, appends the copy,
+   * which counts when `end` is synced and applied.
+   * @returns a function that returns undefined when the message cannot be read any more, and throws MqError when the log
+   * takes nothing now: then all is as before
    */
-  async move(move: Move): Promise<Moved | undefined> {
-    const { place, number, group } = move
-    const { log, onRetry, onRefused } = this.#parts
+  begin(move: Move): () => Promise<Moved | undefined> {
     const done = deferred<boolean>()
-    const settlement = place.book.settle([number], done.promise)
+    const settlement = move.place.book.settle([move.number], done.promise)
+    return () => this.#carryOut(move, settlement, done)
+  }
+
+  async #carryOut(
+    move: Move,
+    settlement: Settlement,
+    done: Deferred<boolean>,
+  ): Promise<Moved | undefined> {
+    const { place, number, group } = move
+    const { log, onRetry, onRefused, onSettled } = this.#parts
     const refused = (): void => {
       settlement.refused()
       done.resolve(false)
       onRefused(group, place, [number])
+      onSettled(group, place)
     }
     try {
       const moved = await log.pinned(() =>
@@ -92,6 +110,7 @@ export class Moving {
             settlement.applied()
             done.resolve(true)
             if (retry !== undefined) onRetry(group, retry)
+            onSettled(group, place)
           })
         }),
       )
@@ -113,6 +132,7 @@ export class Moving {
     if (located === undefined) return undefined
     const { log, crc32, setId, retriesHeld } = this.#parts
     const bytes = together(await log.read([located]))
+    if (group.isGone(place.key)) return undefined
     const attempts = attemptsOf(move)
     const verdict = this.#verdict(move, attempts)
     const isDead = verdict.to === 'dead'
@@ -170,6 +190,12 @@ function attemptsOf({ place, number, outcome, error, consumer, nowMs }: Move): F
   }
   if (outcome === 'expired') return unanswered(lease, nowMs)
   const { earlier, attempt: n, at } = lease
+  // Given back, and failed after all: that delivery counts again, and when it began is forgotten.
+  if (lease.nonce === 0)
+    return [
+      ...earlier,
+      { n: n + 1, at: nowMs, heldMs: 0, outcome, ...named(consumer ?? ''), ...told },
+    ]
   const heldMs = Math.max(0, nowMs - at)
   return [...earlier, { n, at, heldMs, outcome, ...named(lease.consumer), ...told }]
 }

@@ -1,5 +1,5 @@
 import { type Offset, offset, type PartitionKey } from '@popmq/protocol'
-import { type ConsumeQueues, EntryView } from '../consume-queue/index.ts'
+import { type ConsumeQueues, type EntryRange, EntryView } from '../consume-queue/index.ts'
 import type { RecordPlace } from './delivery-log.ts'
 import { type CountHeld, LeaseBook } from './lease-book.ts'
 import { type LeasePlace, nextAttempt, type Room } from './pick.ts'
@@ -56,6 +56,16 @@ export class PartitionDispatch implements LeasePlace {
   get isReady(): boolean {
     if (this.isResetting) return false
     for (const _number of this.book.takeable()) return true
+    return this.hasFresh && !this.book.isSettling(this.#cursor)
+  }
+
+  /** Whether there is, or was, a message with this offset. */
+  has(number: number): boolean {
+    return number < this.#parts.queues.bounds(this.key).high
+  }
+
+  /** Whether there are messages that were never handed out. */
+  get hasFresh(): boolean {
     return this.#cursor < this.#parts.queues.bounds(this.key).high
   }
 
@@ -131,21 +141,32 @@ export class PartitionDispatch implements LeasePlace {
     const { queues } = this.#parts
     const { low, high } = queues.bounds(this.key)
     if (this.#cursor < low) this.#cursor = low
-    if (room.isFull || this.#cursor >= high) return undefined
-    const maxEntries = wants === undefined ? Math.min(room.left, stepEntries) : stepEntries
-    const entries = queues.sliceNow(this.key, this.#cursor, { maxEntries })
-    if (entries === undefined) return this.#cursor
+    let left = stepEntries
+    while (left > 0 && !room.isFull && this.#cursor < high) {
+      const maxEntries = wants === undefined ? Math.min(room.left, left) : left
+      const entries = queues.sliceNow(this.key, this.#cursor, { maxEntries })
+      if (entries === undefined) return this.#cursor
+      left -= entries.count
+      if (!this.#takeFresh(entries, room, wants)) return undefined
+    }
+    return undefined
+  }
+
+  /** @returns whether the cursor has passed all of them */
+  #takeFresh(entries: EntryRange, room: Room, wants: ReadonlySet<number> | undefined): boolean {
     const settled = this.#parts.view()?.ahead
     for (let index = 0; index < entries.count; index += 1) {
       const number = offset(entries.from + index)
+      // Its lease was lost with a crash. Should its settlement be refused, it must not have been passed by.
+      if (this.book.isSettling(number)) return false
       const { position, size, tagHash } = entries.entry(index, this.#entry)
       const isWanted = wants === undefined || wants.has(tagHash)
-      const isOpen = isWanted && settled?.has(number) !== true && !this.book.isSettling(number)
+      const isOpen = isWanted && settled?.has(number) !== true
       if (isOpen && !room.take({ place: this, number, position, bytes: size, attempt: 1 }))
-        return undefined
+        return false
       this.#cursor = offset(number + 1)
     }
-    return undefined
+    return true
   }
 
   #begin(): Offset {

@@ -1,6 +1,6 @@
 import { assert } from '@popmq/kit'
 import type { GroupId, Offset, PartitionKey } from '@popmq/protocol'
-import { type Lease, unanswered } from './lease.ts'
+import { earlierThan, type Lease } from './lease.ts'
 import type { LeasedRecord, LeasedRun } from './leased-record.ts'
 import type { ResetRecord } from './reset-record.ts'
 
@@ -38,6 +38,7 @@ export class PoppedPartition {
   lease(run: LeasedRun, record: LeasedRecord): void {
     if (run.generation !== this.generation) return
     const { nonce, at, until, consumer } = record
+    const { attempt } = run
     let fresh = 0
     // Messages with the same earlier deliveries share their lease.
     let shared: Lease | undefined
@@ -45,9 +46,9 @@ export class PoppedPartition {
       const before = this.open.get(number)
       if (before === undefined && !this.#isFresh(number)) continue
       if (before === undefined) fresh += 1
-      const earlier = before === undefined ? none : earlierThan(before, record)
+      const earlier = before === undefined ? none : earlierThan(before, { nonce, at, attempt })
       if (shared === undefined || shared.earlier !== earlier)
-        shared = { nonce, at, until, attempt: run.attempt, consumer, earlier }
+        shared = { nonce, at, until, attempt, consumer, earlier }
       this.open.set(number, shared)
     }
     this.#pass(run.next, fresh)
@@ -71,9 +72,10 @@ export class PoppedPartition {
     if (generation <= this.generation) return
     this.generation = generation
     for (const number of this.open.keys()) if (number >= to) this.open.delete(number)
+    if (to >= this.next) this.#pass(to, 0)
+    else this.skipped = skippedBelow
     this.ahead.clear()
     this.next = to
-    this.skipped = skippedBelow
   }
 
   #isFresh(number: Offset): boolean {
@@ -98,9 +100,3 @@ export class PoppedPartition {
 }
 
 const none: readonly never[] = Object.freeze([])
-
-/** The earlier deliveries of a message that has another lease now. */
-function earlierThan(before: Lease, { nonce, at }: LeasedRecord): Lease['earlier'] {
-  const isAnswered = before.nonce === nonce || before.nonce === 0 || nonce === 0
-  return isAnswered ? before.earlier : unanswered(before, at)
-}

@@ -121,10 +121,12 @@ export class Popping {
   /** Says it in the log, without waiting for it, and holds to it from now on. */
   #lease(group: GroupDispatch, batches: readonly Batch[], head: LeaseHead): void {
     const { log, expireAt } = this.#parts
-    const runs = batches.map(({ place, attempt, all }): LeasedRun => {
+    const runs = batches.map(({ place, attempt, all }, index): LeasedRun => {
       const { key, generation } = place
       const numbers = all.map(({ number }) => number).toSorted((a, b) => a - b)
-      return { key, generation, attempt, next: offset(place.cursor), numbers }
+      // The last run of a place tells how far it came: what an earlier one leaves out may be in a later one.
+      const isLast = !batches.some((other, at) => at > index && other.place === place)
+      return { key, generation, attempt, next: offset(isLast ? place.cursor : 0), numbers }
     })
     const end = this.#append(group, { groupId: group.id, ...head, runs }, batches)
     const drops = runs.flatMap(({ numbers, attempt }, index) => {
@@ -142,7 +144,7 @@ export class Popping {
   #append(group: GroupDispatch, record: LeasedRecord, batches: readonly Batch[]): LogPosition {
     try {
       const { runs } = record
-      const passed = group.takePassed().filter(({ key }) => !runs.some((run) => run.key === key))
+      const passed = group.takePassed().filter((place) => !batches.some((b) => b.place === place))
       const body = encodeLeased({ ...record, runs: [...runs, ...passed.map(passedRun)] })
       const end = this.#parts.log.appendControl({ kind: 'leased', body }, { isPatient: true })
       for (const place of passed) place.told()

@@ -14,7 +14,7 @@ export interface ResetRecord {
   /** Above that of the group in the partition. */
   readonly generation: number
   readonly to: Offset
-  /** Of the offsets below `to`, how many the group will have passed by: the leader has counted. */
+  /** When it goes back: of the offsets below `to`, how many the group has passed by. The leader has counted. */
   readonly skippedBelow: number
 }
 

@@ -25,8 +25,9 @@ export interface ResettingParts {
 }
 
 /**
- * Carries out resets that the coordinator tells of, one record for each partition. Nothing of it is handed out from the
- * moment that it is counted what the group has passed by until the record is applied.
+ * Carries out resets that the coordinator tells of, one record for each partition. From its begin until the record is
+ * applied nothing of the partition is handed out, and nothing of the group is settled: a record of the old generation
+ * behind that of the reset would count for nothing.
  */
 export class Resetting {
   readonly #parts: ResettingParts
@@ -43,44 +44,55 @@ export class Resetting {
       const key = partitionKey(topic.topicId, partition)
       const known = this.#parts.view(group.id, key)?.generation ?? 0
       if (generation <= known || !this.#parts.isLed(key)) continue
-      last = await this.#reset(group, key, { to, generation, tags: topic.tags })
+      last = (await this.#reset(group, key, { to, generation, tags: topic.tags })) ?? last
     }
     if (last !== undefined) await this.#parts.log.whenDone(last)
   }
 
-  async #reset(group: GroupDispatch, key: PartitionKey, asked: Asked): Promise<LogPosition> {
-    const { log, view } = this.#parts
+  /** @returns undefined when it was done meanwhile */
+  async #reset(
+    group: GroupDispatch,
+    key: PartitionKey,
+    asked: Asked,
+  ): Promise<LogPosition | undefined> {
+    // One at a time: a list that is told again asks for the same ones.
+    for (let over = group.resetOver(key); over; over = group.resetOver(key)) await over
     const partition = group.partition(key)
+    if (asked.generation <= partition.generation) return undefined
+    const isOver = group.beginReset(key)
     partition.isResetting = true
     try {
       // What is being moved ends before: its copy would be of a message that is handed out anew.
-      await Promise.all([...partition.book.settlements(), ...group.retries.book.settlements()])
+      await Promise.all([...partition.book.settlements(), ...settlementsOf(group, key)])
       const to = this.#within(key, asked.to)
-      const skippedBelow = await this.#skippedBelow(partition, view(group.id, key), {
-        ...asked,
-        to,
-      })
+      const skippedBelow = await this.#skippedBelow(group.id, key, { ...asked, to })
       const { generation } = asked
       const body = encodeReset({ groupId: group.id, key, generation, to, skippedBelow })
-      const end = log.appendControl({ kind: 'reset', body })
-      const done = deferred<boolean>()
-      const { book } = partition
-      const numbers = this.#reopened(group, partition, to)
-      const settlement = book.settle(numbers, done.promise)
-      const retries = this.#voidedRetries(group, key, to)
-      const voided = group.retries.book.settle(retries, done.promise)
-      log.until(end, () => {
-        settlement.applied()
-        voided.applied()
-        done.resolve(true)
-        partition.wasReset()
-        group.ready(key)
-      })
+      const end = this.#parts.log.appendControl({ kind: 'reset', body })
+      this.#reopen(group, partition, { to, end, isOver })
       return end
     } catch (error) {
       partition.isResetting = false
+      isOver()
       throw error
     }
+  }
+
+  /** What the group will be handed again is withheld until the record is applied, and then begins anew. */
+  #reopen(group: GroupDispatch, partition: PartitionDispatch, { to, end, isOver }: Reopening): void {
+    const { book, key } = partition
+    const done = deferred<boolean>()
+    const reopened = book.settle(this.#reopened(group, partition, to), done.promise)
+    const voided = group.retries.book.settle(this.#voidedRetries(group, key, to), done.promise)
+    this.#parts.log.until(end, () => {
+      reopened.applied()
+      voided.applied()
+      done.resolve(true)
+      partition.wasReset()
+      isOver()
+      group.ready(key)
+      group.passOn()
+    })
   }
 
   #within(key: PartitionKey, to: Offset): Offset {
@@ -104,17 +116,14 @@ export class Resetting {
       .filter((number) => !group.retries.book.isSettling(number))
   }
 
-  /** How many offsets below `to` the group will have passed by: what was filtered from there on was counted too. */
-  async #skippedBelow(
-    { key, cursor }: PartitionDispatch,
-    view: PoppedPartition | undefined,
-    { to, tags }: Asked,
-  ): Promise<number> {
-    const skipped = view?.skipped ?? 0
-    if (to >= cursor) return skipped + (to - (view?.next ?? 0))
-    const filtered =
-      tags === undefined ? 0 : await this.#filtered(key, { from: to, to: cursor, tags })
-    return Math.min(to, Math.max(0, skipped - filtered))
+  /** How many offsets below `to` the group has passed by: what a filter passed behind it was counted too. */
+  async #skippedBelow(group: GroupId, key: PartitionKey, { to, tags }: Asked): Promise<number> {
+    const { next: told = 0, skipped: known = 0 } = this.#parts.view(group, key) ?? {}
+    const next = Math.max(told, this.#parts.bounds(key).low)
+    const skipped = known + next - told
+    const span = { from: offset(Math.min(to, next)), to: Math.max(to, next) }
+    const filtered = tags === undefined ? 0 : await this.#filtered(key, { ...span, tags })
+    return to < next ? Math.min(to, Math.max(0, skipped - filtered)) : skipped + filtered
   }
 
   async #filtered(key: PartitionKey, { from, to, tags }: Span): Promise<number> {
@@ -129,6 +138,18 @@ export class Resetting {
     }
     return filtered
   }
+}
+
+/** Those of the retries that come from the partition. */
+function settlementsOf({ retries }: GroupDispatch, key: PartitionKey): Promise<boolean>[] {
+  const own = [...retries.all()].filter((retry) => retry.key === key)
+  return own.flatMap(({ number }) => retries.book.settlement(number) ?? [])
+}
+
+interface Reopening {
+  readonly to: Offset
+  readonly end: LogPosition
+  readonly isOver: () => void
 }
 
 interface Asked {

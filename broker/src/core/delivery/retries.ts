@@ -14,7 +14,7 @@ import {
 } from '@popmq/protocol'
 import type { LiveBytes } from '../consume-queue/live-bytes.ts'
 import type { HoldChange } from '../holds/hold-change.ts'
-import { type Lease, unanswered } from './lease.ts'
+import { earlierThan, type Lease } from './lease.ts'
 import type { LeasedRecord, LeasedRun } from './leased-record.ts'
 
 /** A copy of a failed message, waiting for its next delivery, or handed out. */
@@ -129,8 +129,7 @@ export class Retries {
       const retry = this.#byNumber.get(number)
       if (retry === undefined) continue
       const { lease: before } = retry
-      const isSame = before === undefined || before.nonce === nonce || before.nonce === 0
-      const earlier = isSame || nonce === 0 ? (before?.earlier ?? []) : unanswered(before, at)
+      const earlier = before === undefined ? [] : earlierThan(before, { nonce, at, attempt })
       retry.lease = { nonce, at, until, attempt, consumer, earlier }
     }
   }

@@ -14,6 +14,8 @@ export interface RetryDispatchParts {
   readonly retries: Pick<Retries, 'get' | 'of'>
   readonly generation: (key: PartitionKey) => number
   readonly count: CountHeld
+  /** A reset of the partition is in flight: nothing of it is handed out meanwhile. */
+  readonly isResetting: (key: PartitionKey) => boolean
 }
 
 /** What the leader hands out of the retries of one group: those that are due, the first due in front. */
@@ -25,13 +27,19 @@ export class RetryDispatch {
   constructor(parts: RetryDispatchParts) {
     this.#parts = parts
     this.book = new LeaseBook({
-      applied: (number) => parts.retries.get(number)?.lease,
+      applied: (number) => this.#own(number)?.lease,
       open: () => leasedNumbers(parts.retries.of(parts.groupId)),
-      isSettled: (number) => parts.retries.get(number) === undefined,
+      isSettled: (number) => this.#own(number) === undefined,
       count: parts.count,
     })
     for (const { number, lease } of parts.retries.of(parts.groupId))
       if (lease !== undefined) this.book.honour(number)
+  }
+
+  /** Whether the number can be that of a retry of the partition: one that is there, or is settled. */
+  mayBe(number: number, key: PartitionKey): boolean {
+    const retry = this.#parts.retries.get(number)
+    return retry === undefined || (retry.groupId === this.#parts.groupId && retry.key === key)
   }
 
   all(): Iterable<Retry> {
@@ -42,7 +50,8 @@ export class RetryDispatch {
   isReady(topics: ReadonlySet<TopicId>): boolean {
     for (const number of this.book.takeable()) {
       const retry = this.#parts.retries.get(number)
-      if (retry !== undefined && topics.has(topicOfKey(retry.key))) return true
+      if (retry === undefined || this.#parts.isResetting(retry.key)) continue
+      if (topics.has(topicOfKey(retry.key))) return true
     }
     return false
   }
@@ -69,12 +78,18 @@ export class RetryDispatch {
       const retry = this.#parts.retries.get(number)
       if (retry === undefined) this.book.free.delete(number)
       if (retry === undefined || !topics.has(topicOfKey(retry.key))) continue
-      if (room.hasHeld(number)) continue
+      if (room.hasHeld(number) || this.#parts.isResetting(retry.key)) continue
       const { position, bytes } = retry
       const attempt = nextAttempt(this.book.leaseOf(number), retry.attempts)
       if (!room.take({ place: this.placeOf(retry), number, position, bytes, attempt })) return
       left -= 1
     }
+  }
+
+  /** A number that a client tells may be that of another group's retry. */
+  #own(number: number): Retry | undefined {
+    const retry = this.#parts.retries.get(number)
+    return retry?.groupId === this.#parts.groupId ? retry : undefined
   }
 
   placeOf({ key }: Pick<Retry, 'key'>): LeasePlace {

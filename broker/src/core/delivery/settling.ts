@@ -6,6 +6,7 @@ import {
   type LogPosition,
   MqError,
   offset,
+  type PartitionKey,
   type SettledLease,
   type SettleResult,
 } from '@popmq/protocol'
@@ -23,7 +24,9 @@ export interface SettlingParts {
   readonly clock: Clock
   readonly log: Pick<DeliveryLog, 'appendControl' | 'whenDone' | 'until'>
   readonly read: (lease: Uint8Array) => LeaseToken | undefined
-  readonly moving: Pick<Moving, 'move'>
+  /** Where the partition is led: another broker would know what became of its messages. */
+  readonly whereLed: (key: PartitionKey) => 'here' | 'elsewhere' | 'nowhere'
+  readonly moving: Pick<Moving, 'begin'>
   readonly expireAt: (lease: GrantedLease) => void
 }
 
@@ -61,6 +64,7 @@ export class Settling {
   /** Durable when it resolves. @throws MqError when the log takes nothing now: then nothing was done; `outcome_unknown` */
   async ack(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
     const { log } = this.#parts
+    await resetsOver(group)
     const { results, current, waiting } = this.#judge(group, leases)
     if (current.length > 0) {
       const byPlace = grouped(current)
@@ -82,15 +86,17 @@ export class Settling {
   /** Moves the messages to their next delivery, or to the dead letters; durable when it resolves. @throws as `ack` */
   async nack(group: GroupDispatch, leases: readonly SettledLease[], nack: Nack): Promise<Results> {
     const { moving, clock, log } = this.#parts
+    await resetsOver(group)
     const { results, current, waiting } = this.#judge(group, leases)
     let end: LogPosition | undefined
     let failed: unknown
+    // All of them before the first is carried out: nothing else may happen to the last meanwhile.
     const moves = current.map(({ place, number, at }) => {
-      return { at, move: moveOf({ group, place, number }, nack, clock.now()) }
+      return { at, carryOut: moving.begin(moveOf({ group, place, number }, nack, clock.now())) }
     })
-    for (const { at, move } of moves) {
+    for (const { at, carryOut } of moves) {
       try {
-        const moved = await moving.move(move)
+        const moved = await carryOut()
         if (moved === undefined) {
           put(results, at, 'unknown')
           continue
@@ -115,6 +121,7 @@ export class Settling {
     invisibleMs: number,
   ): Promise<{ readonly results: Results; readonly until: number }> {
     const { clock } = this.#parts
+    await resetsOver(group)
     const { results, current, waiting } = this.#judge(group, leases)
     const until = clock.now() + invisibleMs
     const held = current.filter(({ place, number, at }) => {
@@ -129,6 +136,7 @@ export class Settling {
 
   /** Gives messages back: they can be handed out at once, and the delivery does not count. */
   async release(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
+    await resetsOver(group)
     const nowMs = this.#parts.clock.now()
     const { results, current, waiting } = this.#judge(group, leases)
     const held = current.filter(({ place, number, at }) => {
@@ -182,6 +190,10 @@ export class Settling {
         token === undefined ? 'unknown' : token.groupId === group.id ? undefined : 'foreign'
       judged.results.push(numbers.map(() => bad ?? 'unknown'))
       if (token === undefined || bad !== undefined) continue
+      const where = this.#parts.whereLed(token.key)
+      if (where === 'elsewhere')
+        throw new MqError('not_leader', 'a handle is of a partition that is led elsewhere')
+      if (where === 'nowhere') continue
       for (const [place, own] of numbers.entries()) {
         const at = [index, place] as const
         const named = nameOf(group, token, own)
@@ -201,15 +213,15 @@ export class Settling {
     const isReset = generation !== place.generation
     const verdict = isReset ? 'expired' : place.book.judge(number, nonce)
     if (verdict === 'current') judged.current.push(named)
-    else if (verdict === 'settling') judged.waiting.push(named)
+    else if (verdict === 'settling')
+      judged.waiting.push({ at, isDone: place.book.settlement(number) ?? Promise.resolve(true) })
     else put(judged.results, at, verdict === 'settled' ? 'already' : 'expired')
   }
 
   /** Whoever comes while a settlement is in flight is answered from it. */
-  async #waited(results: Results, waiting: readonly Named[]): Promise<Results> {
-    for (const { place, number, at } of waiting) {
-      const isDone = (await place.book.settlement(number)) ?? true
-      if (!isDone)
+  async #waited(results: Results, waiting: Judged['waiting']): Promise<Results> {
+    for (const { at, isDone } of waiting) {
+      if (!(await isDone))
         throw new MqError('broker_busy', 'what was to become of the message was not written')
       put(results, at, 'already')
     }
@@ -220,12 +232,22 @@ export class Settling {
 interface Judged {
   readonly results: Results
   readonly current: Named[]
-  readonly waiting: Named[]
+  /** Others that settle them are in flight: whether each was carried out. */
+  readonly waiting: { readonly at: Named['at']; readonly isDone: Promise<boolean> }[]
 }
 
-/** Where a handle points; undefined for a partition that is not led here, or a retry that is gone. */
+/** Where a handle points; undefined for what the group does not read, and for numbers that are not of the partition. */
 function nameOf(group: GroupDispatch, { key }: LeaseToken, number: number): LeasePlace | undefined {
-  return isHeldNumber(number) ? group.retries.placeOf({ key }) : group.known(key)
+  const partition = group.known(key)
+  if (!isHeldNumber(number)) return partition?.has(number) === true ? partition : undefined
+  return partition !== undefined && group.retries.mayBe(number, key)
+    ? group.retries.placeOf({ key })
+    : undefined
+}
+
+/** While a reset is in flight nobody knows which handles it ends. */
+async function resetsOver(group: GroupDispatch): Promise<void> {
+  for (let over = group.resetsOver; over !== undefined; over = group.resetsOver) await over
 }
 
 function moveOf(
