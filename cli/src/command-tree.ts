@@ -4,12 +4,18 @@ import { addBrokerCommand } from './commands/broker.ts'
 import { addClusterCommands } from './commands/cluster.ts'
 import { addConsumeCommand } from './commands/consume.ts'
 import { addCoordinatorCommand } from './commands/coordinator.ts'
+import { addDelayCommands } from './commands/delay.ts'
 import { addDevCommand } from './commands/dev.ts'
+import { addDlqCommands } from './commands/dlq.ts'
 import { addDoctorCommand } from './commands/doctor.ts'
 import { addGroupCommands } from './commands/group.ts'
+import { addInflightCommands } from './commands/inflight.ts'
 import { addMessageCommands } from './commands/message.ts'
+import { addPopCommand } from './commands/pop.ts'
 import { addProduceCommand } from './commands/produce.ts'
+import { addRetryCommands } from './commands/retry.ts'
 import { addTopicCommands } from './commands/topic.ts'
+import { addWorkCommand } from './commands/work.ts'
 import { type Act, asOption } from './usage.ts'
 import { type CommonFlags, parseLogLevel } from './settings.ts'
 
@@ -33,7 +39,13 @@ export function commandTree(version: string, act: (flags: () => CommonFlags) => 
   addTopicCommands(program, action)
   addProduceCommand(program, action)
   addConsumeCommand(program, action)
+  addPopCommand(program, action)
+  addWorkCommand(program, action)
   addGroupCommands(program, action)
+  addInflightCommands(program, action)
+  addRetryCommands(program, action)
+  addDelayCommands(program, action)
+  addDlqCommands(program, action)
   addMessageCommands(program, action)
   addClusterCommands(program, action)
   addBenchCommand(program, action)

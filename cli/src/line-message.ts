@@ -6,6 +6,9 @@ export interface LineMessageOptions {
   readonly topic: string
   readonly partition?: number
   readonly headers?: Readonly<Record<string, string>>
+  readonly delayMs?: number
+  /** Ms since 1970. */
+  readonly deliverAt?: number
   /** The field of the line's object whose value is the key, the tag, the dedup id. */
   readonly key?: string
   readonly tag?: string
@@ -25,7 +28,7 @@ export function lineMessage(
   options: LineMessageOptions,
 ): OutgoingMessage {
   const value = parseJson(text, where)
-  const { topic, partition, headers } = options
+  const { topic, partition, headers, delayMs, deliverAt } = options
   const key = options.key === undefined ? undefined : needed(value, options.key, where)
   const tag = options.tag === undefined ? undefined : field(value, options.tag, where)
   const dedupId = options.dedup === undefined ? undefined : needed(value, options.dedup, where)
@@ -34,6 +37,8 @@ export function lineMessage(
     value,
     ...(partition === undefined ? {} : { partition }),
     ...(headers === undefined ? {} : { headers }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(deliverAt === undefined ? {} : { deliverAt }),
     ...(key === undefined ? {} : { key }),
     ...(tag === undefined ? {} : { tag }),
     ...(dedupId === undefined ? {} : { dedupId }),

@@ -1,4 +1,4 @@
-import type { Message } from '@popmq/client'
+import type { Message, PoppedMessage } from '@popmq/client'
 import { oneLine } from './output.ts'
 
 /** A message as `--json` prints it. Bytes are base64, told by `encoding`; text and JSON have no `encoding`. */
@@ -36,6 +36,11 @@ export function messageLine(message: Message): MessageLine {
     attempt,
     appendedAt,
   }
+}
+
+/** The same with the handle by which it is settled. */
+export function poppedLine(message: PoppedMessage): MessageLine & { readonly handle: string } {
+  return { ...messageLine(message), handle: message.handle }
 }
 
 /** For people: `orders-3@17 2026-01-01T00:00:00.000Z o-17 paid {"total":42}`. */

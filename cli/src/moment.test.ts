@@ -6,7 +6,7 @@ import { parseFrom, parseMoment, parseOffsetOrMoment } from './moment.ts'
 
 const now = Date.UTC(2026, 0, 1)
 
-void test('a time is ISO 8601, ms since 1970, or a while ago', () => {
+void test('a time is ISO 8601, ms since 1970, a while ago or a while ahead', () => {
   assert.equal(parseMoment('2026-03-01T12:00:00Z', now), Date.UTC(2026, 2, 1, 12))
   assert.equal(
     parseMoment('2026-03-01T12:00:00.250+02:00', now),
@@ -14,6 +14,7 @@ void test('a time is ISO 8601, ms since 1970, or a while ago', () => {
   )
   assert.equal(parseMoment('1767225600000', now), 1_767_225_600_000)
   assert.equal(parseMoment('-1h', now), now - 3_600_000)
+  assert.equal(parseMoment('+90s', now), now + 90_000)
 })
 
 void test('a time without a zone is UTC', () => {
@@ -42,6 +43,8 @@ void test('what is no time is refused', () => {
     '2026-03-01T25:00',
     '2026-03-01Z',
     '-1',
+    '+1',
+    '+',
     '17',
   ]) {
     assert.throws(

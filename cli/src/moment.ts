@@ -7,19 +7,22 @@ const firstEpochMs = 100_000_000_000
 const iso = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(Z|[+-]\d{2}:\d{2})?$/
 
 /**
- * Reads a time: ISO 8601 (`2026-03-01T12:00:00Z`; without a zone it is UTC, as all times that are printed), ms since 1970, or `-1h`: ago.
+ * Reads a time: ISO 8601 (`2026-03-01T12:00:00Z`; without a zone it is UTC, as all times that are printed), ms since
+ * 1970, `-1h`: ago, or `+1h`: from now.
  * @returns ms since 1970
  * @throws MqError `invalid_request`
  */
 export function parseMoment(text: string, nowMs: number): number {
   const ms = momentMs(text, nowMs)
   if (Number.isSafeInteger(ms) && ms >= 0) return ms
-  const forms = 'write 2026-03-01T12:00:00Z, ms since 1970, or -1h for an hour ago'
+  const forms =
+    'write 2026-03-01T12:00:00Z, ms since 1970, -1h for an hour ago, or +1h for in an hour'
   throw new MqError('invalid_request', `${JSON.stringify(text)} is not a time: ${forms}`)
 }
 
 function momentMs(text: string, nowMs: number): number {
   if (text.startsWith('-')) return nowMs - parseDuration(text.slice(1))
+  if (text.startsWith('+')) return nowMs + parseDuration(text.slice(1))
   if (/^\d{12,16}$/.test(text)) return Number(text)
   const [, date, time, zone] = iso.exec(text) ?? []
   if (date === undefined || (time === undefined && zone !== undefined)) return NaN

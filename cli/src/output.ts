@@ -1,4 +1,4 @@
-import { asMqError } from '@popmq/protocol'
+import { asMqError, type ErrorName } from '@popmq/protocol'
 import { formatTable } from './table.ts'
 import type { TextSink } from './text-sink.ts'
 
@@ -59,7 +59,12 @@ export function errorLine(error: unknown): string {
 
 /** Wrong usage or a refused option, with its own way to mend it. */
 export function usageLine(sentence: string, mend: string): string {
-  return `error invalid_request: ${oneLine(`${sentence} (${mend})`)}`
+  return refusalLine('invalid_request', sentence, mend)
+}
+
+/** As `errorLine`, with its own way to mend it. */
+export function refusalLine(name: ErrorName, sentence: string, mend: string): string {
+  return `error ${name}: ${oneLine(`${sentence} (${mend})`)}`
 }
 
 /** Names and messages come from elsewhere: nothing of them may move the cursor or colour a terminal. */

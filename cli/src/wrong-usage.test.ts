@@ -45,14 +45,26 @@ void test('without a command the program shows what there is, and ends with 2', 
 
 void test('what is to come is told apart from what is mistyped', async () => {
   const expected: [string, RegExp][] = [
-    ['produce t 1 --delay 5s', /unknown option --delay: delayed messages are not available yet/],
-    ['produce t 1 --at=-1h', /unknown option --at: delayed messages are not available yet/],
-    ['pop t --group g', /unknown command pop: it is not available yet/],
+    ['parked list g', /unknown command parked: it is not available yet/],
+    ['dlq replay g --all', /unknown command dlq replay: it is not available yet/],
   ]
   for (const [line, what] of expected) {
     const { exitCode, stderr } = await transcript(line)
     assert.match(stderr, what)
     assert.equal(exitCode, 2)
+  }
+})
+
+void test('a flag that is needed and mistyped is named as mistyped', async () => {
+  for (const [line, what] of [
+    ['pop t --gruop g --ack', /unknown option --gruop \(did you mean --group\?\)/],
+    ['work t --group g --exce=true', /unknown option --exce \(did you mean --exec\?\)/],
+    ['group reset g t --ot 4', /unknown option --ot \(did you mean --to\?\)/],
+    ['pop t --ack', /required option '--group <group>' not specified/],
+  ] as const) {
+    const { exitCode, stderr } = await transcript(line)
+    assert.match(stderr, what)
+    assert.equal(exitCode, 2, line)
   }
 })
 

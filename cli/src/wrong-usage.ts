@@ -2,17 +2,11 @@ import type { Command, CommanderError } from 'commander'
 import { nearest } from '@popmq/kit'
 import { usageLine } from './output.ts'
 
-/** What comes in a later version, by command and flag: to be told apart from a typing error. */
-const laterFlags: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  produce: {
-    '--delay': 'delayed messages are not available yet',
-    '--at': 'delayed messages are not available yet',
-  },
-  dev: { '--zookeeper': 'a registry in ZooKeeper is not available yet' },
-  coordinator: { '--zookeeper': 'a registry in ZooKeeper is not available yet' },
+/** What comes in a later version, by the command that it belongs to: to be told apart from a typing error. */
+const laterCommands: Readonly<Record<string, readonly string[]>> = {
+  popmq: ['gateway', 'parked'],
+  dlq: ['export', 'import', 'replay', 'jobs', 'job'],
 }
-
-const laterCommands = ['gateway', 'pop', 'work', 'retry', 'inflight', 'parked', 'delay', 'dlq']
 
 /** The line for stderr that says what is wrong with the words given to `command`, and what may have been meant. */
 export function wrongUsageLine(error: CommanderError, command: Command): string {
@@ -20,10 +14,8 @@ export function wrongUsageLine(error: CommanderError, command: Command): string 
   const word = /'([^']*)'/.exec(sentence)?.[1] ?? ''
   const path = commandPath(command)
   const help = `${path} --help lists what there is`
-  if (error.code === 'commander.unknownOption') {
-    const [flag = ''] = word.split('=')
-    const later = laterFlags[command.name()]?.[flag]
-    if (later !== undefined) return usageLine(`unknown option ${flag}: ${later}`, 'leave it out')
+  const [flag] = unknownFlag(error, command)?.split('=') ?? []
+  if (flag !== undefined) {
     return usageLine(`unknown option ${flag}`, didYouMean(flag, flagsOf(command)) ?? help)
   }
   if (error.code === 'commander.unknownCommand') {
@@ -31,7 +23,7 @@ export function wrongUsageLine(error: CommanderError, command: Command): string 
       '  ',
       ' ',
     )
-    if (command.parent === null && laterCommands.includes(word)) {
+    if (laterCommands[command.name()]?.includes(word) === true) {
       return usageLine(`${full}: it is not available yet`, help)
     }
     return usageLine(
@@ -43,6 +35,13 @@ export function wrongUsageLine(error: CommanderError, command: Command): string 
     )
   }
   return usageLine(plain(sentence), help)
+}
+
+/** A flag that is needed may be missing because it is mistyped: then that is what is wrong. */
+function unknownFlag({ code, message }: CommanderError, command: Command): string | undefined {
+  if (code === 'commander.unknownOption') return /'([^']*)'/.exec(message)?.[1]
+  if (code !== 'commander.missingMandatoryOptionValue') return undefined
+  return command.args.find((word) => /^--\w/.test(word))
 }
 
 /** commander's "option '--max <n>' argument 'x' is invalid. Why." as "--max: why". */

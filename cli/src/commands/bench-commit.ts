@@ -2,6 +2,7 @@ import type { CommitBenchReport } from '@popmq/bench'
 import type { Invocation } from '../invocation.ts'
 import { formatTable } from '../table.ts'
 import { wrongUsage } from '../usage.ts'
+import { machineText } from './bench-text.ts'
 
 export interface CommitFlags {
   readonly groups?: number
@@ -45,7 +46,7 @@ function reportText(report: CommitBenchReport): string {
   return [
     `commit: ${settings.groups} groups of one member, ${settings.partitions} partitions, ` +
       `${settings.rounds} commits each, registry ${settings.registry}`,
-    `${machine.system}, ${machine.processor}, ${machine.threads} threads, ${machine.memoryGiB} GiB, Node.js ${machine.node}`,
+    machineText(machine),
     '',
     formatTable(['what', 'figure'], rows).trimEnd(),
   ].join('\n')

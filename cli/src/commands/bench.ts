@@ -1,37 +1,53 @@
 import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
-import type { BenchReport, BenchRequest, Profiled, Run } from '@popmq/bench'
 import { nearest } from '@popmq/kit'
-import { type AckLevel, limits, MqError } from '@popmq/protocol'
+import { limits, MqError } from '@popmq/protocol'
 import { parseAcks } from '../ack-level.ts'
+import { durationBetween } from '../duration.ts'
 import type { Invocation } from '../invocation.ts'
 import { parseSize } from '../size.ts'
-import { formatTable } from '../table.ts'
 import { type Act, asOption, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { benchCommit } from './bench-commit.ts'
+import { benchDelayed } from './bench-delayed.ts'
+import {
+  type BenchFlags,
+  benchSurroundings,
+  type BenchWorkload,
+  benchWorkloads,
+  checkBenchFlags,
+} from './bench-flags.ts'
+import { benchPaths } from './bench-paths.ts'
+import { benchPop } from './bench-pop.ts'
+import { benchWakeUp } from './bench-wake-up.ts'
 
-const workloads = ['produce', 'end-to-end', 'many-topics', 'commit'] as const
+const mostConsumers = 1_000
+const mostProcesses = 64
+/** Rounds of wake-up take twice as long at least. */
+const mostDelayMs = 2_000
+const mostLeadMs = 86_400_000
 
 export function addBenchCommand(program: Command, act: Act): void {
-  program
+  const command = program
     .command('bench')
     .description('measure, on processes of its own unless --server is given')
-    .argument('<workload>', workloads.join(', '), asOption(parseWorkload))
+    .argument('<workload>', benchWorkloads.join(', '), asOption(parseWorkload))
     .option('--size <bytes>', 'bytes of a value', asOption(parseSize), 100)
     .option(
       '--batch <n>',
-      'messages given to the producer at once',
+      'messages given to the producer at once (default 1000); pop, pop-held: messages of a pop (default 32)',
       asOption(wholeNumber(1, limits.messagesPerRun)),
-      1_000,
     )
-    .option('--acks <level>', 'none, received, disk or quorum', asOption(parseAcks), 'disk')
-    .option('--messages <n>', 'messages per run', asOption(wholeNumber(1, 100_000_000)), 500_000)
+    .option('--acks <level>', 'none, received, disk or quorum (default disk)', asOption(parseAcks))
+    .option(
+      '--messages <n>',
+      'messages per run (default 500000; wake-up: 1000, delayed: 1000000)',
+      asOption(wholeNumber(1, 100_000_000)),
+    )
     .option(
       '--runs <n>',
-      'timed runs, behind one that warms up',
+      'timed runs, behind one that warms up (default 5; pop-held: 7 pairs)',
       asOption(wholeNumber(1, 1_000)),
-      5,
     )
     .option('--keyed', 'messages carry one of 1,000 keys (default for end-to-end)')
     .option('--no-keyed', 'messages carry no key (default for the others)')
@@ -39,10 +55,12 @@ export function addBenchCommand(program: Command, act: Act): void {
       new Option('--beside <path>', 'measure this beside it: stripped').choices(['stripped']),
     )
     .addOption(
-      new Option('--turns <by>', 'many-topics: topics take turns by batch or by message')
-        .choices(['batch', 'message'])
-        .default('batch'),
+      new Option(
+        '--turns <by>',
+        'many-topics: topics take turns by batch (default) or by message',
+      ).choices(['batch', 'message']),
     )
+  addPopOptions(command)
     .option('--groups <n>', 'commit: groups (default 1000)', asOption(wholeNumber(1, 10_000)))
     .option(
       '--partitions <n>',
@@ -69,111 +87,67 @@ export function addBenchCommand(program: Command, act: Act): void {
     .action(act(bench))
 }
 
-interface BenchFlags {
-  readonly size: number
-  readonly batch: number
-  readonly acks: AckLevel
-  readonly messages: number
-  readonly runs: number
-  readonly keyed?: boolean
-  readonly beside?: 'stripped'
-  readonly turns: 'batch' | 'message'
-  readonly data?: string
-  readonly profile?: string | true
-  readonly groups?: number
-  readonly partitions?: number
-  readonly rounds?: number
-  readonly zookeeper?: string
+function addPopOptions(command: Command): Command {
+  return command
+    .option(
+      '--consumers <n>',
+      'pop, pop-held: consumers of the group (default 8)',
+      asOption(wholeNumber(1, mostConsumers)),
+    )
+    .option(
+      '--processes <n>',
+      'pop, pop-held: client processes that share the consumers (default 1)',
+      asOption(wholeNumber(1, mostProcesses)),
+    )
+    .option(
+      '--delay <duration>',
+      'wake-up: how long a message is delayed, and leased (default 50ms)',
+      asOption(durationBetween(1, mostDelayMs)),
+    )
+    .option(
+      '--lead <duration>',
+      'delayed: how long after the first is sent all are due (default: reckoned)',
+      asOption(durationBetween(1, mostLeadMs)),
+    )
 }
 
 const popmqProgram = new URL('../../bin/popmq.js', import.meta.url)
 
 async function bench(
   invocation: Invocation,
-  workload: (typeof workloads)[number],
+  workload: BenchWorkload,
   flags: BenchFlags,
 ): Promise<void> {
-  if (workload === 'commit') return benchCommit(invocation, fileURLToPath(popmqProgram), flags)
-  for (const flag of ['groups', 'partitions', 'rounds', 'zookeeper'] as const) {
-    if (flags[flag] !== undefined) throw wrongUsage(`--${flag} is for the workload commit`)
-  }
-  const { output, signal } = invocation
-  const { leastSizeBytes, runBench } = await import('@popmq/bench')
+  checkBenchFlags(workload, flags)
+  const popmq = fileURLToPath(popmqProgram)
+  if (workload === 'commit') return benchCommit(invocation, popmq, flags)
+  const { leastSizeBytes } = await import('@popmq/bench')
   if (flags.size < leastSizeBytes)
     throw wrongUsage(`--size: a value has at least ${leastSizeBytes} bytes: its number`)
-  if (flags.beside !== undefined && workload === 'many-topics')
-    throw wrongUsage('--beside is not for many-topics')
-  const servers = invocation.settings.serverFlag
-  const request: BenchRequest = {
-    workload,
-    sizeBytes: flags.size,
-    batch: flags.batch,
-    acks: flags.acks,
-    messages: flags.messages,
-    runs: flags.runs,
-    keyed: flags.keyed ?? workload === 'end-to-end',
-    turns: flags.turns,
-    besideStripped: flags.beside === 'stripped',
-    popmq: fileURLToPath(popmqProgram),
-    ...(servers === undefined ? {} : { servers }),
-    ...(flags.data === undefined ? {} : { data: flags.data }),
-    ...(flags.profile === undefined
-      ? {}
-      : { profiles: flags.profile === true ? './profiles' : flags.profile }),
-    onRun: (run, isWarmUp) =>
-      output.object({ workload, ...run, isWarmUp }, () => runText(run, isWarmUp)),
-    signal,
+  const { settings, signal, output } = invocation
+  const given = benchSurroundings(flags, { popmq, servers: settings.serverFlag, signal })
+  switch (workload) {
+    case 'pop':
+    case 'pop-held':
+      return benchPop(output, { workload, flags, given })
+    case 'wake-up':
+      return benchWakeUp(output, { flags, given })
+    case 'delayed':
+      return benchDelayed(output, { flags, given })
+    case 'produce':
+    case 'end-to-end':
+    case 'many-topics':
+      return benchPaths(output, { workload, flags, given })
+    default:
+      return workload satisfies never
   }
-  const { profiles, ...report } = await runBench(request)
-  for (const profiled of profiles) await output.object(profiled, () => profileText(profiled))
-  await output.object(report, () => reportText(report))
 }
 
-function runText({ path, run, seconds, messagesPerSecond }: Run, isWarmUp: boolean): string {
-  const what = isWarmUp ? 'warm-up' : `run ${run}`
-  return `${what.padEnd(8)} ${path.padEnd(11)} ${messagesPerSecond} msg/s in ${seconds} s`
-}
-
-function reportText(report: Omit<BenchReport, 'profiles'>): string {
-  const { workload, settings, machine, beside, ratio } = report
-  const own = workload === 'many-topics' ? 'many topics' : 'popmq'
-  const rows = [{ path: own, ...report }, ...(beside === undefined ? [] : [beside])]
-  const table = formatTable(
-    ['path', 'median msg/s', 'lowest', 'highest', 'spread'],
-    rows.map(({ path, messagesPerSecond, low, high, spread }) => [
-      path,
-      ...[messagesPerSecond, low, high].map(String),
-      `${(spread * 100).toFixed(1)} %`,
-    ]),
-  )
-  const { sizeBytes, batch, acks, messages, runs, keyed } = settings
-  return [
-    '',
-    `${workload}: ${messages} messages of ${sizeBytes} B in batches of ${batch}, acks ${acks}, ` +
-      `8 partitions, ${keyed ? 'keyed' : 'without keys'}, ${runs} runs`,
-    `${machine.system}, ${machine.processor}, ${machine.threads} threads, ${machine.memoryGiB} GiB, Node.js ${machine.node}`,
-    `data in ${report.dataFolder}`,
-    '',
-    table.trimEnd(),
-    ...(ratio === undefined ? [] : ['', `ratio ${ratio.toFixed(3)}`]),
-  ].join('\n')
-}
-
-function profileText({ process, file, hottest }: Profiled): string {
-  const rows = hottest.map(({ name, where, selfMs, share }) => [
-    `${(share * 100).toFixed(1)} %`,
-    String(selfMs),
-    name,
-    where,
-  ])
-  return `\n${process}: ${file}\n${formatTable(['self', 'ms', 'function', 'where'], rows).trimEnd()}`
-}
-
-function parseWorkload(text: string): (typeof workloads)[number] {
-  const workload = workloads.find((name) => name === text)
+function parseWorkload(text: string): BenchWorkload {
+  const workload = benchWorkloads.find((name) => name === text)
   if (workload !== undefined) return workload
-  const near = nearest(text, workloads)
+  const near = nearest(text, benchWorkloads)
   const hint =
-    near === undefined ? `the workloads are ${workloads.join(', ')}` : `did you mean ${near}?`
+    near === undefined ? `the workloads are ${benchWorkloads.join(', ')}` : `did you mean ${near}?`
   throw new MqError('invalid_request', `unknown workload ${JSON.stringify(text)}: ${hint}`)
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeClient, fakeMessage } from '../testing/fake-client.ts'
+import { FakeClient } from '../testing/fake-client.ts'
+import { fakeMessage } from '../testing/fake-message.ts'
 import { transcript } from '../testing/fake-surroundings.ts'
 
 const cluster = async () => ({

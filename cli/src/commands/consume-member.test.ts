@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MqError } from '@popmq/protocol'
 import { Stop } from '../stop.ts'
-import { FakeClient, fakeMessage } from '../testing/fake-client.ts'
+import { FakeClient } from '../testing/fake-client.ts'
+import { fakeMessage } from '../testing/fake-message.ts'
 import { transcript } from '../testing/fake-surroundings.ts'
 
 const two = [fakeMessage({ offset: 17 }), fakeMessage({ offset: 18 })]
@@ -43,7 +44,7 @@ void test('the flags of membership reach the consumer', async () => {
   const shared = { group: 'g', topics: ['orders'], commit: 'manual' }
   assert.deepEqual(consumers, [
     ['pullConsumer', { ...shared, member: 'a', broadcast: true, tags: ['x'], from: 'latest' }],
-    ['pullConsumer', { ...shared, drainMs: 0, from: 'earliest' }],
+    ['pullConsumer', { ...shared, drainMs: 0, retries: false, from: 'earliest' }],
   ])
 })
 

@@ -30,8 +30,8 @@ export async function consumeAsMember(
     ...(filter === undefined ? {} : { tags: filter }),
     ...(member === undefined ? {} : { member }),
     ...(broadcast ? { broadcast } : {}),
-    // What is never committed is not waited for.
-    ...(isCommitting ? {} : { drainMs: 0 }),
+    // What is never committed is not waited for, and what failed is for those who say what became of it.
+    ...(isCommitting ? {} : { drainMs: 0, retries: false }),
     onAssign: note,
     onLost: note,
   })

@@ -1,22 +1,26 @@
 import { hostname } from 'node:os'
 import { type Command, Option } from 'commander'
-import type { GroupTopic, PartitionLag } from '@popmq/client'
-import { formatDuration } from '../duration.ts'
+import type { GroupTopic } from '@popmq/client'
 import type { Invocation } from '../invocation.ts'
 import { parseFrom } from '../moment.ts'
 import { oneLine } from '../output.ts'
 import { type Act, asUsage } from '../usage.ts'
+import { showLag } from './group-lag.ts'
 
 /** What is said of a group's progress, and done to it. */
 export function addProgressCommands(group: Command, act: Act): void {
   group
     .command('lag')
-    .description('how far behind the group is, in messages and in time')
+    .description(
+      'how far behind the group is, and how many messages are in which state, with the oldest age',
+    )
     .argument('<group>')
     .action(act(showLag))
   group
     .command('reset')
-    .description('set the progress of a topic, also back; members go on there')
+    .description(
+      'set the progress of a topic, also back: the group goes on there. What it has in hand cannot be settled any more',
+    )
     .argument('<group>')
     .argument('<topic>')
     .addOption(
@@ -43,25 +47,6 @@ export function addProgressCommands(group: Command, act: Act): void {
         ),
       )
   }
-}
-
-async function showLag(invocation: Invocation, name: string): Promise<void> {
-  const client = await invocation.connect()
-  const lag = await client.admin().groups().lag(name, { signal: invocation.signal })
-  await invocation.output.rows(lag.map(lagLine), {
-    head: ['topic', 'partition', 'member', 'committed', 'low', 'high', 'messages', 'behind'],
-    cells: ({ topic, partition, member, committed, low, high, messages, lagMs }) => [
-      oneLine(topic),
-      String(partition),
-      oneLine(member ?? '-'),
-      String(committed),
-      String(low),
-      String(high),
-      String(messages),
-      agoText(lagMs),
-    ],
-    empty: 'the group has read nothing yet',
-  })
 }
 
 interface ResetFlags {
@@ -118,18 +103,8 @@ async function setPaused(
   })
 }
 
-function lagLine({ member, lagMs, ...lag }: PartitionLag) {
-  return { ...lag, ...(member === undefined ? {} : { member }), lagMs: lagMs ?? null }
-}
-
 function pausedLine({ name, isPaused }: GroupTopic) {
   return { topic: name, paused: isPaused }
-}
-
-/** To a second where it is more than one; 0 when nothing is behind. */
-function agoText(ms: number | null): string {
-  if (ms === null) return '?'
-  return formatDuration(ms < 1_000 ? ms : Math.round(ms / 1_000) * 1_000)
 }
 
 /** Who asks, for the record: the user of this machine. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { GroupDescription, GroupPolicyDescription, PartitionLag } from '@popmq/client'
+import type { GroupDescription, GroupPolicyDescription } from '@popmq/client'
 import { FakeClient } from '../testing/fake-client.ts'
 import { transcript } from '../testing/fake-surroundings.ts'
 
@@ -46,12 +46,6 @@ const described: GroupDescription = {
   progress: [{ topic: 'orders', partition: 0, offset: 12 }],
 }
 
-const lag: PartitionLag[] = [
-  { topic: 'orders', partition: 0, committed: 12, low: 0, high: 12, messages: 0, lagMs: 0 },
-  { topic: 'orders', partition: 1, committed: 3, low: 5, high: 9, messages: 4, lagMs: 125_400 },
-  { topic: 'orders', partition: 2, committed: 1, low: 0, high: 2, messages: 1, lagMs: undefined },
-]
-
 void test('group list is a table, and one object a line with --json', async () => {
   const list = async () => [described]
   const client = new FakeClient({ groups: { list } })
@@ -69,7 +63,7 @@ void test('group list is a table, and one object a line with --json', async () =
   const none = new FakeClient({ groups: { list: async () => [] } })
   assert.equal(
     (await transcript('group list', { client: none })).stdout,
-    'no groups yet: popmq consume TOPIC --group NAME\n',
+    'no groups yet: popmq consume TOPIC --group NAME, or popmq pop\n',
   )
 })
 
@@ -93,6 +87,19 @@ void test('group describe shows policy and members', async () => {
   assert.deepEqual(JSON.parse(json.stdout), described)
 })
 
+void test('a group that pops has no members, and says so', async () => {
+  const topics = [{ name: 'orders', mode: 'pop', isPaused: false }] as const
+  const popped = { ...described, state: 'empty', members: 0, memberList: [], topics } as const
+  const client = new FakeClient({
+    groups: { describe: async () => popped, list: async () => [popped] },
+  })
+  const { stdout } = await transcript('group describe billing', { client })
+  assert.match(stdout, /^billing: empty, 0 members, reads orders \(pop\)\n/)
+  assert.match(stdout, /\nno members: messages are popped by whoever asks\n$/)
+  const list = await transcript('group list', { client })
+  assert.match(list.stdout, /^billing {2}empty +0 {2}orders \(pop\)$/m)
+})
+
 void test('group config shows the policy, or sets keys of it', async () => {
   const client = new FakeClient({
     groups: { config: async () => policy, setConfig: async () => policy },
@@ -104,25 +111,6 @@ void test('group config shows the policy, or sets keys of it', async () => {
     { what: 'config', given: ['g', {}] },
     { what: 'setConfig', given: ['g', { assignor: 'range', sessionTimeout: '10s' }, {}] },
   ])
-})
-
-void test('group lag is in messages and in time', async () => {
-  const client = new FakeClient({ groups: { lag: async () => lag } })
-  const { stdout } = await transcript('group lag g', { client })
-  assert.equal(
-    stdout,
-    [
-      'topic   partition  member  committed  low  high  messages  behind',
-      'orders          0  -              12    0    12         0  0',
-      'orders          1  -               3    5     9         4  125s',
-      'orders          2  -               1    0     2         1  ?',
-      '',
-    ].join('\n'),
-  )
-  const json = await transcript('group lag g --json', { client })
-  const lines = json.stdout.trimEnd().split('\n')
-  assert.deepEqual(JSON.parse(lines[1] ?? ''), lag[1])
-  assert.deepEqual(JSON.parse(lines[2] ?? ''), { ...lag[2], lagMs: null })
 })
 
 void test('group reset asks on a terminal unless it is a dry run', async () => {

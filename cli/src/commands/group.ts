@@ -7,6 +7,7 @@ import { oneLine } from '../output.ts'
 import { checkKeys, parsePairs } from '../pair.ts'
 import { type Act, asOption, asUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { placesText } from './group-lag.ts'
 import { addProgressCommands } from './group-progress.ts'
 
 const configKeys = [
@@ -42,7 +43,7 @@ export function addGroupCommands(program: Command, act: Act): void {
   addProgressCommands(group, act)
   group
     .command('delete')
-    .description('delete a group without members, and its progress')
+    .description('delete a group without members: its progress, its retries and its dead letters')
     .argument('<group>')
     .option('--yes', 'do not ask on a terminal')
     .action(act(deleteGroup))
@@ -59,7 +60,7 @@ async function listGroups(invocation: Invocation): Promise<void> {
       String(members),
       topics.map(topicText).join(', '),
     ],
-    empty: 'no groups yet: popmq consume TOPIC --group NAME',
+    empty: 'no groups yet: popmq consume TOPIC --group NAME, or popmq pop',
   })
 }
 
@@ -75,7 +76,9 @@ async function describeGroup(invocation: Invocation, name: string): Promise<void
   }
   await output.text(groupText(group))
   await output.text(policyText(group.policy))
-  await printMembers(invocation, memberList)
+  const isPopped = group.topics.length > 0 && group.topics.every(({ mode }) => mode === 'pop')
+  const empty = isPopped ? 'no members: messages are popped by whoever asks' : 'no members'
+  await printMembers(invocation, memberList, empty)
 }
 
 async function configGroup(invocation: Invocation, name: string, words: string[]): Promise<void> {
@@ -99,7 +102,11 @@ async function listMembers(invocation: Invocation, name: string): Promise<void> 
   await printMembers(invocation, members)
 }
 
-function printMembers(invocation: Invocation, members: readonly GroupMember[]): Promise<void> {
+function printMembers(
+  invocation: Invocation,
+  members: readonly GroupMember[],
+  empty = 'no members',
+): Promise<void> {
   return invocation.output.rows(members, {
     head: ['member', 'id', 'state', 'client', 'address', 'partitions', 'giving back'],
     cells: ({ member, memberId, state, client, remote, partitions, revoking }) => [
@@ -111,7 +118,7 @@ function printMembers(invocation: Invocation, members: readonly GroupMember[]): 
       placesText(partitions),
       placesText(revoking),
     ],
-    empty: 'no members',
+    empty,
   })
 }
 
@@ -145,7 +152,10 @@ async function deleteGroup(
   name: string,
   flags: { yes?: boolean },
 ): Promise<void> {
-  await invocation.confirm(`Delete group ${name} and its progress for good?`, flags)
+  await invocation.confirm(
+    `Delete group ${name}, its progress, retries and dead letters for good?`,
+    flags,
+  )
   const client = await invocation.connect()
   await client.admin().groups().delete(name, { signal: invocation.signal })
   await invocation.output.object({ deleted: name }, () => `deleted ${name}`)
@@ -160,7 +170,7 @@ function groupText({ name, state, members, topics }: GroupOverview): string {
 /** `orders`, with what is out of the ordinary behind it. */
 function topicText({ name, mode, tags, isPaused }: GroupTopic): string {
   const notes = [
-    mode === 'broadcast' ? 'broadcast' : '',
+    mode === 'pull' ? '' : mode,
     tags === undefined ? '' : `tags ${tags.join(' ')}`,
     isPaused ? 'paused' : '',
   ].filter((note) => note !== '')
@@ -178,18 +188,6 @@ function policyText(policy: GroupPolicyDescription): string {
   ]
     .map(oneLine)
     .join('\n')
-}
-
-/** `orders 0 2 5, parcels 1`; `-` for none. */
-function placesText(
-  places: readonly { readonly topic: string; readonly partition: number }[],
-): string {
-  const byTopic = new Map<string, number[]>()
-  for (const { topic, partition } of places) {
-    byTopic.set(topic, [...(byTopic.get(topic) ?? []), partition])
-  }
-  const words = [...byTopic].map(([topic, partitions]) => `${topic} ${partitions.join(' ')}`)
-  return words.length === 0 ? '-' : oneLine(words.join(', '))
 }
 
 function darkText({ moves }: GroupRebalance): string {

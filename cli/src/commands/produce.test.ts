@@ -159,6 +159,46 @@ void test('being stopped drains, counts, and ends with 1 because the input did n
   assert.equal(exitCode, 1)
 })
 
+void test('a delay, or a time, goes with every message', async () => {
+  const client = new FakeClient()
+  const files = { f: '1\n2\n' }
+  await transcript('produce t --file f --delay 1.5s', { client, files })
+  const now = Date.UTC(2026, 0, 1)
+  for (const at of ['+1h', '-1h', '2026-03-01T12:00:00Z', '1767225600000']) {
+    await transcript(`produce t 3 --at ${at}`, { client })
+  }
+  assert.deepEqual(client.sent, [
+    { topic: 't', value: 1, delayMs: 1_500 },
+    { topic: 't', value: 2, delayMs: 1_500 },
+    { topic: 't', value: 3, deliverAt: now + 3_600_000 },
+    { topic: 't', value: 3, deliverAt: now - 3_600_000 },
+    { topic: 't', value: 3, deliverAt: Date.UTC(2026, 2, 1, 12) },
+    { topic: 't', value: 3, deliverAt: 1_767_225_600_000 },
+  ])
+})
+
+void test('the receipt of a delayed message names it', async () => {
+  const delayed = { offset: -1, delayId: '1-4' }
+  const client = new FakeClient({ receipt: delayed })
+  const { stdout } = await transcript('produce t 1 --delay 5s', { client })
+  assert.match(stdout, /^t-0 delayed as 1-4 id-0 \(acks disk\)\n/)
+  const json = await transcript('produce t 1 --delay 5s --json', { client })
+  assert.equal((JSON.parse(json.stdout.split('\n')[0] ?? '') as { delayId: string }).delayId, '1-4')
+})
+
+void test('what is no delay is wrong usage', async () => {
+  for (const [line, what] of [
+    ['produce t 1 --delay 5s --at +1h', /give either --delay or --at/],
+    ['produce t 1 --at soon', /"soon" is not a time: write .*\+1h for in an hour/],
+    ['produce t 1 --at +367d', /--at: "\+367d" is more than 366d ahead/],
+    ['produce t 1 --delay 367d', /--delay: "367d" is out of range: write 0 to 366d/],
+  ] as const) {
+    const { exitCode, stderr } = await transcript(line)
+    assert.match(stderr, what)
+    assert.equal(exitCode, 2, line)
+  }
+})
+
 void test('one message and a file exclude each other, and one of them is needed', async () => {
   for (const line of ['produce t', 'produce t 1 --file f']) {
     const { exitCode, stderr } = await transcript(line)

@@ -5,6 +5,7 @@ import { parseAcks } from '../ack-level.ts'
 import { durationBetween } from '../duration.ts'
 import type { Invocation } from '../invocation.ts'
 import { type LineMessageOptions, lineMessage } from '../line-message.ts'
+import { parseMoment } from '../moment.ts'
 import { Pace } from '../pace.ts'
 import { parsePairs } from '../pair.ts'
 import { Progress } from '../progress.ts'
@@ -36,6 +37,15 @@ export function addProduceCommand(program: Command, act: Act): void {
       `${ackLevels.join(', ')} (default: the strongest there is)`,
       asOption(parseAcks),
     )
+    .option(
+      '--delay <time>',
+      'let the messages become visible so long after they are stored, up to 366d',
+      asOption(durationBetween(0, limits.delayMs)),
+    )
+    .option(
+      '--at <time>',
+      'let them become visible then (2026-03-01T12:00:00Z, +1h); at once when that is past',
+    )
     .option('--rate <n/s>', 'at most so many messages', asOption(parseRate))
     .option(
       '--batch <n>',
@@ -61,6 +71,8 @@ interface ProduceFlags {
   readonly header?: readonly string[]
   readonly partition?: number
   readonly acks?: AckLevel
+  readonly delay?: number
+  readonly at?: string
   readonly rate?: number
   readonly batch?: number
   readonly deliverWithin: number
@@ -83,7 +95,7 @@ async function produce(
     )
   }
   const { output, clock, signal } = invocation
-  const options = lineOptions(topic, flags)
+  const options = { ...lineOptions(topic, flags), ...dueOptions(flags, clock.now()) }
   const source = await openSource(invocation, json, flags)
   const { acks, batch, deliverWithin } = flags
   const client = await invocation.connect()
@@ -211,10 +223,26 @@ function lengthOf(lines: LineBatch['lines']): number {
 }
 
 async function printReceipt({ output }: Invocation, receipt: Receipt): Promise<void> {
-  const { topic, partition, offset, id, acks, duplicate } = receipt
-  const line = { topic, partition, offset, id, acks, duplicate, appendedAt: receipt.appendedAt }
+  const { topic, partition, offset, id, acks, duplicate, appendedAt, delayId } = receipt
+  const delayed = delayId === undefined ? {} : { delayId }
+  const line = { topic, partition, offset, id, acks, duplicate, appendedAt, ...delayed }
   const again = duplicate ? ', sent before' : ''
-  await output.object(line, () => `${topic}-${partition}@${offset} ${id} (acks ${acks}${again})`)
+  const place = delayId === undefined ? `@${offset}` : ` delayed as ${delayId}`
+  await output.object(line, () => `${topic}-${partition}${place} ${id} (acks ${acks}${again})`)
+}
+
+/** When the messages become visible, unless at once. */
+function dueOptions(
+  { delay, at }: ProduceFlags,
+  nowMs: number,
+): Pick<LineMessageOptions, 'delayMs' | 'deliverAt'> {
+  if (at === undefined) return delay === undefined ? {} : { delayMs: delay }
+  if (delay !== undefined) throw wrongUsage('give either --delay or --at: there are both')
+  const deliverAt = asUsage(() => parseMoment(at, nowMs))
+  if (deliverAt > nowMs + limits.delayMs) {
+    throw wrongUsage(`--at: ${JSON.stringify(at)} is more than 366d ahead`)
+  }
+  return { deliverAt }
 }
 
 function lineOptions(

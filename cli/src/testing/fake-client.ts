@@ -1,15 +1,19 @@
 import type {
   Admin,
   Client,
+  DeadLetterAdmin,
+  DelayAdmin,
   GroupAdmin,
   GroupConsumer,
   Message,
   OutgoingMessage,
   Producer,
+  Receipt,
   SendResult,
 } from '@popmq/client'
-import { assert } from '@popmq/kit'
 import { MqError } from '@popmq/protocol'
+import { complete } from './complete.ts'
+import { fakePopConsumer, type FakePopOptions, fakeWorker } from './fake-pop.ts'
 
 type Received = { readonly max?: number; readonly waitMs?: number; readonly signal?: AbortSignal }
 
@@ -19,13 +23,17 @@ export interface Asked {
   readonly given: readonly unknown[]
 }
 
-export interface FakeClientOptions {
+export interface FakeClientOptions extends FakePopOptions {
   readonly admin?: Partial<Admin>
   readonly groups?: Partial<GroupAdmin>
+  readonly delays?: Partial<DelayAdmin>
+  readonly letters?: Partial<DeadLetterAdmin>
   /** What becomes of a commit. @defaultValue it is taken */
   readonly onCommit?: () => Promise<void>
   /** What becomes of a sent message. @defaultValue it is acknowledged */
   readonly onSend?: (message: OutgoingMessage) => MqError | undefined | Promise<undefined>
+  /** What receipts say otherwise. */
+  readonly receipt?: Partial<Receipt>
   /** What consumers read, then nothing more comes. */
   readonly messages?: readonly Message[]
 }
@@ -46,6 +54,8 @@ export class FakeClient {
       clusterId: 'c-1',
       producer: (options?: unknown) => this.#producer(options),
       pullConsumer: (options: unknown) => this.#consumer(options),
+      popConsumer: fakePopConsumer(this.#options, (what, given) => this.#remember(what, given)),
+      worker: fakeWorker(this.#options, (what, given) => this.#remember(what, given)),
       admin: () => this.#admin(),
       close: async () => {
         this.closed = true
@@ -55,11 +65,16 @@ export class FakeClient {
   }
 
   #admin(): Admin {
-    const { admin = {}, groups } = this.#options
-    const told = this.#told(admin)
-    if (groups === undefined) return complete<Admin>('admin', told)
-    const ofGroups = complete<GroupAdmin>('admin of groups', this.#told(groups))
-    return complete<Admin>('admin', { ...told, groups: () => ofGroups })
+    const { admin = {}, groups = {}, delays = {}, letters = {} } = this.#options
+    return complete<Admin>('admin', {
+      ...this.#told(admin),
+      groups: () => complete<GroupAdmin>('admin of groups', this.#told(groups)),
+      delays: () => complete<DelayAdmin>('admin of delays', this.#told(delays)),
+      deadLetters: (group) => {
+        this.#remember('deadLetters', [group])
+        return complete<DeadLetterAdmin>('admin of dead letters', this.#told(letters))
+      },
+    })
   }
 
   /** The same, remembering what is asked. */
@@ -91,7 +106,7 @@ export class FakeClient {
     const offset = this.sent.push(message) - 1
     const { topic, partition = 0 } = message
     const place = { topic, partition, offset, id: `id-${offset}`, appendedAt: Date.UTC(2026, 0, 1) }
-    return { receipt: { ...place, acks: 'disk', duplicate: false } }
+    return { receipt: { ...place, acks: 'disk', duplicate: false, ...this.#options.receipt } }
   }
 
   #consumer(options: unknown): GroupConsumer {
@@ -115,39 +130,9 @@ export class FakeClient {
   #remember(what: string, given: readonly unknown[]): void {
     const plain = given.map((value) => {
       const isPlain = typeof value === 'object' && value !== null && !(value instanceof Date)
-      if (!isPlain) return value
+      if (!isPlain || Array.isArray(value)) return value
       return Object.fromEntries(Object.entries(value).filter(([key]) => key !== 'signal'))
     })
     this.asked.push({ what, given: plain })
-  }
-}
-
-/** `part` as the whole: what it leaves out is not to be used. */
-function complete<T extends object>(name: string, part: Partial<T>): T {
-  return new Proxy(part, {
-    get: (target, key) => {
-      // Awaiting asks for `then`.
-      assert(key in target || key === 'then', `the fake ${name} was not asked for ${String(key)}`)
-      return Reflect.get(target, key) as unknown
-    },
-  }) as T
-}
-
-export function fakeMessage(given: Partial<Message> = {}): Message {
-  return {
-    topic: 'orders',
-    partition: 3,
-    offset: 17,
-    id: '019b75a0-0000-7000-8000-000000000001',
-    key: 'o-17',
-    tag: 'paid',
-    headers: {},
-    dedupId: undefined,
-    value: { total: 42 },
-    bytes: new Uint8Array(),
-    appendedAt: Date.UTC(2026, 0, 1, 12),
-    bornAt: Date.UTC(2026, 0, 1, 11),
-    attempt: 1,
-    ...given,
   }
 }

@@ -1,0 +1,91 @@
+/** The flags of `popmq bench`: which workload takes which, and what each takes them to be. */
+import type { AckLevel } from '@popmq/protocol'
+import { wrongUsage } from '../usage.ts'
+
+export const benchWorkloads = [
+  'produce',
+  'end-to-end',
+  'many-topics',
+  'commit',
+  'pop',
+  'pop-held',
+  'wake-up',
+  'delayed',
+] as const
+export type BenchWorkload = (typeof benchWorkloads)[number]
+
+export interface BenchFlags {
+  readonly size: number
+  readonly batch?: number
+  readonly acks?: AckLevel
+  readonly messages?: number
+  readonly runs?: number
+  readonly keyed?: boolean
+  readonly beside?: 'stripped'
+  readonly turns?: 'batch' | 'message'
+  readonly data?: string
+  readonly profile?: string | true
+  readonly consumers?: number
+  readonly processes?: number
+  readonly delay?: number
+  readonly lead?: number
+  readonly groups?: number
+  readonly partitions?: number
+  readonly rounds?: number
+  readonly zookeeper?: string
+}
+
+const paths = ['produce', 'end-to-end', 'many-topics'] as const
+const pops = ['pop', 'pop-held'] as const
+
+/** Flags that only these workloads take; the others are for all. */
+const takenBy: Partial<Record<keyof BenchFlags, readonly BenchWorkload[]>> = {
+  batch: [...paths, ...pops, 'delayed'],
+  acks: paths,
+  messages: [...paths, ...pops, 'wake-up', 'delayed'],
+  runs: [...paths, ...pops],
+  keyed: paths,
+  beside: ['produce', 'end-to-end'],
+  turns: ['many-topics'],
+  profile: [...paths, ...pops, 'wake-up', 'delayed'],
+  consumers: pops,
+  processes: pops,
+  delay: ['wake-up'],
+  lead: ['delayed'],
+  groups: ['commit'],
+  partitions: ['commit'],
+  rounds: ['commit'],
+  zookeeper: ['commit'],
+}
+
+/** @throws CommanderError for a flag that is for other workloads */
+export function checkBenchFlags(workload: BenchWorkload, flags: BenchFlags): void {
+  for (const [flag, workloads] of Object.entries(takenBy)) {
+    if (!(flag in flags) || workloads.includes(workload)) continue
+    const name = flag === 'keyed' ? '--keyed and --no-keyed are' : `--${flag} is`
+    throw wrongUsage(`${name} for ${workloads.join(', ')}`)
+  }
+}
+
+/** What the programs that measure are told alike. */
+export interface BenchSurroundings {
+  readonly popmq: string
+  readonly servers?: string
+  readonly data?: string
+  readonly profiles?: string
+  readonly signal: AbortSignal
+}
+
+export function benchSurroundings(
+  flags: BenchFlags,
+  { popmq, servers, signal }: { popmq: string; servers: string | undefined; signal: AbortSignal },
+): BenchSurroundings {
+  const { data, profile } = flags
+  return {
+    popmq,
+    signal,
+    ...(servers === undefined ? {} : { servers }),
+    ...(data === undefined ? {} : { data }),
+    ...(profile === undefined ? {} : { profiles: profile === true ? './profiles' : profile }),
+  }
+}

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { transcript } from '../testing/fake-surroundings.ts'
+
+void test('a flag that is for other workloads is wrong usage, and so is what a workload cannot do', async () => {
+  const expected: [string, RegExp][] = [
+    ['bench pop --groups 3', /--groups is for commit/],
+    ['bench commit --messages 3', /--messages is for produce, end-to-end, many-topics, pop, /],
+    ['bench wake-up --no-keyed', /--keyed and --no-keyed are for produce, end-to-end, many-topics/],
+    ['bench many-topics --beside stripped', /--beside is for produce, end-to-end/],
+    ['bench pop --consumers 2 --processes 3', /--processes: 2 consumers are in at most as many/],
+    ['bench pop-held --messages 1', /--messages: one is held, and others flow/],
+    ['bench wake-up --delay 3s', /--delay: "3s" is out of range: write 1ms to 2s/],
+    ['bench delayed --size 3', /--size: a value has at least 4 bytes/],
+    ['bench pop-hled', /unknown workload "pop-hled": did you mean pop-held\?/],
+  ]
+  for (const [line, what] of expected) {
+    const { exitCode, stderr } = await transcript(line)
+    assert.match(stderr, what)
+    assert.equal(exitCode, 2, line)
+  }
+})
