@@ -1,6 +1,6 @@
-import type { AckLevel, MqError } from '@popmq/client'
+import type { AckLevel } from '@popmq/client'
+import { openServer } from './measured-server.ts'
 import { type MeasuredPath, type NodeFlags, openPath } from './path.ts'
-import { ServerProcess } from './server-process.ts'
 
 export interface PopmqPathOptions {
   readonly acks: AckLevel
@@ -23,10 +23,7 @@ export async function openPopmqPath({
   data,
   nodeFlags,
 }: PopmqPathOptions): Promise<PopmqPath> {
-  const server =
-    servers === undefined
-      ? await ServerProcess.start({ popmq, data, nodeFlags: nodeFlags('popmq-server') })
-      : { servers, lost: new Promise<MqError>(() => undefined), close: () => Promise.resolve() }
+  const server = await openServer({ popmq, servers, data, nodeFlags })
   const path = await openPath({
     name: 'popmq',
     producer: new URL('participants/popmq-producer.js', import.meta.url),

@@ -11,9 +11,11 @@ export interface CpuProfile {
       readonly lineNumber: number
     }
   }[]
+  /** µs on the clock that all processes of a machine share. */
+  readonly startTime: number
   /** The node that was running at each sample. */
   readonly samples: readonly number[]
-  /** µs between each sample and the one before. */
+  /** µs between each sample and the one before, of the first: and the start. */
   readonly timeDeltas: readonly number[]
 }
 
@@ -26,20 +28,25 @@ export interface HotFunction {
   readonly share: number
 }
 
+/** From one moment to another, in ms as `sharedMs` tells them. */
+export interface Span {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
 const idleNames = new Set(['(idle)', '(root)'])
 
 export function readProfile(file: string): CpuProfile {
   return JSON.parse(readFileSync(file, 'utf8')) as CpuProfile
 }
 
-/** The functions in which most time was spent themselves, callees not counted; most first. */
-export function hottest(profile: CpuProfile, most: number): readonly HotFunction[] {
-  const selfUs = new Map<number, number>()
-  for (const [index, id] of profile.samples.entries()) {
-    // The time of a sample lasts until the next one.
-    const lasted = profile.timeDeltas[index + 1] ?? 0
-    selfUs.set(id, (selfUs.get(id) ?? 0) + lasted)
-  }
+/** The functions in which most time was spent themselves, callees not counted; most first. `during`: in these spans. */
+export function hottest(
+  profile: CpuProfile,
+  most: number,
+  during?: readonly Span[],
+): readonly HotFunction[] {
+  const selfUs = selfTimes(profile, during)
   const functions = new Map<string, { name: string; where: string; us: number }>()
   for (const { id, callFrame } of profile.nodes) {
     const us = selfUs.get(id) ?? 0
@@ -62,6 +69,22 @@ export function hottest(profile: CpuProfile, most: number): readonly HotFunction
       selfMs: Math.round(us / 1_000),
       share: rounded(us / busyUs),
     }))
+}
+
+/** µs of each node. The time of a sample lasts until the next one, and counts when it begins inside a span. */
+function selfTimes(
+  { samples, timeDeltas, startTime }: CpuProfile,
+  during: readonly Span[] | undefined,
+): Map<number, number> {
+  const selfUs = new Map<number, number>()
+  let atUs = startTime
+  for (const [index, id] of samples.entries()) {
+    atUs += timeDeltas[index] ?? 0
+    const atMs = atUs / 1_000
+    if (during?.some(({ fromMs, toMs }) => fromMs <= atMs && atMs < toMs) === false) continue
+    selfUs.set(id, (selfUs.get(id) ?? 0) + (timeDeltas[index + 1] ?? 0))
+  }
+  return selfUs
 }
 
 /** `file:///…/broker/dist/core/log/commit-log.js` as `broker/core/log/commit-log.js`. */

@@ -1,4 +1,3 @@
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -13,9 +12,9 @@ import {
   type Run,
   topicName,
 } from './measure.ts'
-import type { MeasuredPath, NodeFlags } from './path.ts'
+import type { MeasuredPath } from './path.ts'
 import { openPopmqPath, type PopmqPath } from './popmq-path.ts'
-import { type HotFunction, hottest, readProfile } from './profile.ts'
+import { type Profiled, profileFlags, readProfiles } from './profiled.ts'
 import { openStrippedPath } from './stripped-path.ts'
 import { rounded, type Summary, summarize } from './summary.ts'
 import type { Settings } from './workload.ts'
@@ -51,14 +50,6 @@ export interface BenchReport extends Summary {
   readonly profiles: readonly Profiled[]
 }
 
-export interface Profiled {
-  readonly process: string
-  readonly file: string
-  readonly hottest: readonly HotFunction[]
-}
-
-const shownFunctions = 15
-
 /** Measures. @throws MqError `aborted`, and what the processes throw */
 export async function runBench(request: BenchRequest): Promise<BenchReport> {
   const startedAt = Date.now()
@@ -68,7 +59,7 @@ export async function runBench(request: BenchRequest): Promise<BenchReport> {
       request.workload === 'many-topics'
         ? await runTopics(request, data)
         : await runPaths(request, data)
-    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles, startedAt) }
+    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles, { startedAt }) }
   } finally {
     await rm(data, { recursive: true, force: true })
   }
@@ -76,7 +67,7 @@ export async function runBench(request: BenchRequest): Promise<BenchReport> {
 
 async function runPaths(request: BenchRequest, data: string): Promise<readonly Run[]> {
   const { runs, besideStripped } = request
-  const nodeFlags = profileFlags(request)
+  const nodeFlags = profileFlags(request.profiles)
   const opened: MeasuredPath[] = []
   try {
     const popmq = await openPopmqPath({
@@ -104,7 +95,7 @@ async function runPaths(request: BenchRequest, data: string): Promise<readonly R
 }
 
 async function runTopics(request: BenchRequest, data: string): Promise<readonly Run[]> {
-  const nodeFlags = profileFlags(request)
+  const nodeFlags = profileFlags(request.profiles)
   let popmq: PopmqPath | undefined
   try {
     popmq = await openPopmqPath({
@@ -178,33 +169,4 @@ function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport
     ...comparison,
     ...summary,
   }
-}
-
-function profileFlags({ profiles }: BenchRequest): NodeFlags {
-  if (profiles === undefined) return () => []
-  mkdirSync(profiles, { recursive: true })
-  return (process) => [
-    '--cpu-prof',
-    `--cpu-prof-dir=${profiles}`,
-    `--cpu-prof-name=${process}.cpuprofile`,
-  ]
-}
-
-/** Those written since `startedAt`: the folder may hold others of an earlier measurement. */
-function readProfiles(folder: string | undefined, startedAt: number): readonly Profiled[] {
-  if (folder === undefined) return []
-  return readdirSync(folder)
-    .filter(
-      (name) =>
-        name.endsWith('.cpuprofile') && statSync(path.join(folder, name)).mtimeMs >= startedAt,
-    )
-    .toSorted()
-    .map((name) => {
-      const file = path.join(folder, name)
-      return {
-        process: name.replace('.cpuprofile', ''),
-        file,
-        hottest: hottest(readProfile(file), shownFunctions),
-      }
-    })
 }

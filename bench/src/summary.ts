@@ -10,7 +10,7 @@ export interface Summary {
 /** `rates` holds at least one. */
 export function summarize(rates: readonly number[]): Summary {
   const sorted = rates.toSorted((a, b) => a - b)
-  const middle = median(sorted)
+  const middle = median(rates)
   const low = sorted[0] ?? 0
   const high = sorted.at(-1) ?? 0
   return {
@@ -21,13 +21,15 @@ export function summarize(rates: readonly number[]): Summary {
   }
 }
 
-/** Three digits behind the point. */
-export function rounded(value: number): number {
-  return Math.round(value * 1_000) / 1_000
-}
-
-function median(sorted: readonly number[]): number {
+/** The middle one, or between the two; 0 of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
   const at = Math.floor(sorted.length / 2)
   const upper = sorted[at] ?? 0
   return sorted.length % 2 === 1 ? upper : ((sorted[at - 1] ?? 0) + upper) / 2
+}
+
+/** Three digits behind the point. */
+export function rounded(value: number): number {
+  return Math.round(value * 1_000) / 1_000
 }

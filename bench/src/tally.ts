@@ -8,6 +8,17 @@ export function writeNumber(value: Uint8Array, number: number): void {
   value[3] = number >>> 24
 }
 
+/** The number in the front of a value of at least `leastSizeBytes`. */
+export function readNumber(value: Uint8Array): number {
+  return (
+    ((value[0] ?? 0) |
+      ((value[1] ?? 0) << 8) |
+      ((value[2] ?? 0) << 16) |
+      ((value[3] ?? 0) << 24)) >>>
+    0
+  )
+}
+
 /** Checks what a consumer gets: every message once, whole, in order within its partition. */
 export class Tally {
   readonly #expected: number
@@ -31,13 +42,7 @@ export class Tally {
   take(value: Uint8Array, partition: number): void {
     if (value.length !== this.#sizeBytes)
       throw wrong(`a value of ${value.length} bytes, ${this.#sizeBytes} were sent`)
-    // At least four bytes: see `leastSizeBytes`.
-    const number =
-      ((value[0] ?? 0) |
-        ((value[1] ?? 0) << 8) |
-        ((value[2] ?? 0) << 16) |
-        ((value[3] ?? 0) << 24)) >>>
-      0
+    const number = readNumber(value)
     if (number >= this.#expected) throw wrong(`message ${number} of ${this.#expected}`)
     if (this.#seen[number] === 1) throw wrong(`message ${number} came twice`)
     if (number <= (this.#last[partition] ?? -1))

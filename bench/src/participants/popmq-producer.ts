@@ -47,13 +47,15 @@ async function produceAll(to: Producer, given: ProduceGiven): Promise<void> {
 interface Filled {
   topic: string
   key?: string
+  readonly deliverAt?: number
   readonly value: Uint8Array
 }
 
-function makeBatch({ batch, sizeBytes, topics }: ProduceGiven): Filled[] {
+function makeBatch({ batch, sizeBytes, topics, deliverAt }: ProduceGiven): Filled[] {
   const slab = new Uint8Array(batch * sizeBytes).fill(0x61)
   const topic = present(topics[0], 'there is a topic')
   return Array.from({ length: batch }, (_, index) => ({
+    ...(deliverAt === undefined ? {} : { deliverAt }),
     topic,
     value: slab.subarray(index * sizeBytes, (index + 1) * sizeBytes),
   }))

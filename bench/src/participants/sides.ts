@@ -11,6 +11,8 @@ export interface ProduceGiven {
   readonly batch: number
   readonly sizeBytes: number
   readonly keyed: boolean
+  /** When they become visible, in ms since 1970. @defaultValue at once */
+  readonly deliverAt?: number
 }
 
 export interface Produced {

@@ -18,6 +18,8 @@ export interface NodeParts {
   readonly defect: (what: string) => void
   /** A process ended without good order. */
   readonly crashed: (node: string) => void
+  /** A process ended, in good order or not. */
+  readonly ended: (node: string) => void
 }
 
 export interface BrokerNodeParts extends NodeParts {
@@ -82,7 +84,7 @@ export class BrokerNode {
   /** SIGKILL, or a power cut: what is on the disk afterwards depends on `mode`. */
   kill(mode: CrashMode): void {
     if (this.#state === 'down') return
-    const { network, trace, crashed } = this.#parts
+    const { network, trace, crashed, ended } = this.#parts
     trace.event(this.name, 'dies', mode)
     this.#life.isOver = true
     this.#broker = undefined
@@ -90,6 +92,7 @@ export class BrokerNode {
     network.nodeGone(this.name, { isPowerCut: mode !== 'kill' })
     this.disk.crash(mode)
     crashed(this.name)
+    ended(this.name)
     this.startSoon()
   }
 
@@ -129,6 +132,7 @@ export class BrokerNode {
     this.#state = 'down'
     this.#parts.network.nodeGone(this.name, { isPowerCut: false })
     this.disk.crash('kill')
+    this.#parts.ended(this.name)
     this.startSoon()
   }
 

@@ -41,11 +41,8 @@ export class Crowd {
 
   /** @param topic that of the group, if there is one */
   startSenders(isOver: () => boolean, topic: TopicPlan | undefined): Promise<void>[] {
-    const { history, plan, random, trace } = this.#parts
-    const settle: HistoryBook['settle'] = (send, outcome) => {
-      history.settle(send, outcome)
-      trace.event(send.producer, send.state, send.index, send.receipt?.offset, send.error)
-    }
+    const { history, plan, random } = this.#parts
+    const settle: HistoryBook['settle'] = (send, outcome) => this.settle(send, outcome)
     const senders: Promise<void>[] = []
     for (let n = 1; n <= plan.wireProducers; n += 1) {
       const name = `w${n}`
@@ -68,6 +65,13 @@ export class Crowd {
     const { history } = this.#parts
     const { client, clock } = await this.publicClient(name)
     await new PublicSender({ name, client, clock, random, history, settle, topics }).work(isOver)
+  }
+
+  /** A message has its outcome. */
+  settle(...[send, outcome]: Parameters<HistoryBook['settle']>): void {
+    const { history, trace } = this.#parts
+    history.settle(send, outcome)
+    trace.event(send.producer, send.state, send.index, send.receipt?.offset, send.error)
   }
 
   startReaders(isOver: () => boolean): Promise<void>[] {

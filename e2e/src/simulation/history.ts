@@ -1,4 +1,5 @@
 import type { AckLevel } from '@popmq/protocol'
+import type { DeliveryBook, DeliveryHistory } from './delivery-history.ts'
 import type { GroupEvent, GroupHistory } from './group-history.ts'
 
 /**
@@ -28,6 +29,8 @@ export interface Send {
   /** The key if it has one: messages of one key lie in one partition. */
   readonly key: string | undefined
   readonly invokedMs: number
+  /** It becomes visible later: its receipt has a held number, and its place is not known. */
+  readonly delay?: { readonly delayMs: number } | { readonly deliverAt: number }
   state: SendState
   settledMs: number
   /** Name of the error that it ended with. */
@@ -89,6 +92,8 @@ export interface History {
   readonly final: ReadonlyMap<PartitionName, FinalPartition>
   /** Absent when there was no group. */
   readonly group: GroupHistory | undefined
+  /** Absent when nobody popped. */
+  readonly delivery: DeliveryHistory | undefined
 }
 
 export interface FinalPartition {
@@ -121,6 +126,7 @@ export class HistoryBook implements History {
   readonly topics = new Map<number, KnownTopic>()
   final = new Map<PartitionName, FinalPartition>()
   group: GroupBook | undefined
+  delivery: DeliveryBook | undefined
   #pending = 0
 
   /** Messages that were sent and have no outcome yet. */

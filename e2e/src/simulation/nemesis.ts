@@ -20,6 +20,8 @@ export interface NemesisParts {
   /** The registry that the coordinators share, if they do. */
   readonly registry: SimRegistry | undefined
   readonly strikeMember: (kind: MemberFaultKind) => void
+  /** A wall clock was set. */
+  readonly jumped: (node: string, skewMs: number) => void
   /** Names of the nodes that clients run on. */
   readonly clients: readonly string[]
 }
@@ -171,10 +173,12 @@ export class Nemesis {
    * a delivery may take 15 minutes: one that leaps ahead by more than 45 minutes takes the protection from it.
    */
   #clockJump(): void {
-    const { random, brokers, coordinators } = this.#parts
+    const { random, brokers, coordinators, jumped } = this.#parts
     const nodes = [...brokers, ...coordinators]
     const node = nodes[between(random, 0, nodes.length - 1)]
-    if (node !== undefined) node.wall.skewMs = between(random, -3_600_000, 3_600_000)
+    if (node === undefined) return
+    node.wall.skewMs = between(random, -3_600_000, 3_600_000)
+    jumped(node.name, node.wall.skewMs)
   }
 
   /** Changes the weather for a while, then it is fair again. */

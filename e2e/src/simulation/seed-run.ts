@@ -1,3 +1,4 @@
+import type { DeliveryHistory } from './delivery-history.ts'
 import type { GroupHistory } from './group-history.ts'
 import type { Violation } from './history.ts'
 import type { Plant } from './plants/plant.ts'
@@ -49,6 +50,7 @@ function summaryOf({ plan, history, nemesis }: World): string {
   return [
     `${plan.brokers} brokers, ${plan.coordinators} coordinators, registry ${plan.registry}`,
     history.group === undefined ? 'no group' : groupSummary(history.group),
+    history.delivery === undefined ? 'no pops' : deliverySummary(history.delivery),
     `sends: ${sends.join(', ')}`,
     `errors: ${[...errors].map(([name, count]) => `${name} ${count}`).join(', ') || 'none'}`,
     `${history.polls.length} polls, ${history.removals.length} removals, ${history.crashes.length} crashes`,
@@ -57,7 +59,20 @@ function summaryOf({ plan, history, nemesis }: World): string {
 }
 
 function groupSummary({ events }: GroupHistory): string {
+  return `group: ${counted(events.map(({ kind }) => kind))}`
+}
+
+function deliverySummary(delivery: DeliveryHistory): string {
+  const { handed, settles, resets, takeBacks, retryChanges, letterChanges, delayChanges } = delivery
+  const answers = counted(settles.map(({ result = 'unanswered' }) => result))
+  const changes = counted(delayChanges.map(({ result = 'unanswered' }) => result))
+  const asked = `${resets.length} resets, ${takeBacks.length} taken back, ${retryChanges.length} retries, ${letterChanges.length} letters`
+  const dead = delivery.ends.at(-1)?.letters.length ?? 0
+  return `pops: ${handed.length} handed, ${answers}; ${dead} dead; ${asked} changed; delayed: ${changes}`
+}
+
+function counted(words: readonly string[]): string {
   const counts = new Map<string, number>()
-  for (const { kind } of events) counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  return `group: ${[...counts].map(([kind, count]) => `${count} ${kind}`).join(', ') || 'nothing'}`
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ') || 'nothing'
 }

@@ -53,6 +53,8 @@ export interface SwarmPlan {
   readonly publicReaders: number
   /** Absent: nobody reads as a member of a group. */
   readonly group: GroupPlan | undefined
+  /** Absent: nobody pops. */
+  readonly delivery: DeliveryPlan | undefined
   readonly log: {
     readonly segmentBytes: number
     readonly chunkBytes: number
@@ -87,6 +89,28 @@ export interface GroupPlan {
   readonly operateEveryMs: number
 }
 
+/** Groups that pop one topic, and what happens to their messages besides faults. */
+export interface DeliveryPlan {
+  readonly groups: number
+  readonly partitions: number
+  /** How many consumers each group is to have at a time. */
+  readonly consumers: number
+  readonly maxAttempts: number
+  /** As a policy writes it. */
+  readonly backOffMs: readonly number[]
+  /** The longest that a message is hidden. */
+  readonly invisibleMs: number
+  /** The longest that a message takes to be handled. */
+  readonly handleMs: number
+  /** Mean ms between sends. */
+  readonly sendEveryMs: number
+  /** Share of sends that are delayed. */
+  readonly delayedShare: number
+  /** Mean ms between consumers coming and going, and between what an operator does; 0: never. */
+  readonly changeEveryMs: number
+  readonly operateEveryMs: number
+}
+
 /** What a seed is made of; the rest of its world is drawn from `random`. */
 export function planOf(seed: number, random = new SeededRandom(seed)): SwarmPlan {
   return drawPlan(random.fork())
@@ -102,7 +126,7 @@ function drawPlan(random: SeededRandom): SwarmPlan {
   const faults = drawFaults(random, share, { isShared, hasGroup: group !== undefined })
   // With a group there is enough to do: the rest is there, and less of it.
   const mostOthers = group === undefined ? 2 : 1
-  return {
+  const plan = {
     brokers: random.next() < 0.7 ? 1 : 2,
     coordinators: registry === 'embedded' ? 1 : between(random, 1, 3),
     registry,
@@ -126,7 +150,8 @@ function drawPlan(random: SeededRandom): SwarmPlan {
       retentionMs: between(random, 300, 2_000),
       cleanBelowShare: 0.3 + random.next() * 0.6,
     },
-  }
+  } satisfies Omit<SwarmPlan, 'delivery'>
+  return { ...plan, delivery: random.next() < 0.6 ? drawDelivery(random.fork()) : undefined }
 }
 
 /** With a group, what strikes coordinators and members is not to drown in what strikes disks. */
@@ -166,5 +191,23 @@ function drawGroup(random: SeededRandom): GroupPlan {
     drainMs: random.next() < 0.5 ? between(random, 0, 300) : between(random, 300, 4_000),
     changeEveryMs: random.next() < 0.2 ? 0 : between(random, 200, 2_000),
     operateEveryMs: random.next() < 0.5 ? 0 : between(random, 800, 4_000),
+  }
+}
+
+const backOffs = [[100], [200, 1_000], [50, 100, 400]] as const
+
+function drawDelivery(random: SeededRandom): DeliveryPlan {
+  return {
+    groups: random.next() < 0.7 ? 1 : 2,
+    partitions: between(random, 1, 3),
+    consumers: between(random, 1, 3),
+    maxAttempts: between(random, 1, 5),
+    backOffMs: backOffs[between(random, 0, backOffs.length - 1)] ?? [100],
+    invisibleMs: between(random, 150, 1_500),
+    handleMs: between(random, 5, 600),
+    sendEveryMs: between(random, 60, 300),
+    delayedShare: random.next() * 0.5,
+    changeEveryMs: random.next() < 0.3 ? 0 : between(random, 300, 2_500),
+    operateEveryMs: random.next() < 0.3 ? 0 : between(random, 300, 2_000),
   }
 }

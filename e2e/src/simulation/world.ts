@@ -8,9 +8,10 @@ import { Nemesis } from './nemesis.ts'
 import { SimNetwork } from './network.ts'
 import type { Plant } from './plants/plant.ts'
 import { SimRegistry } from './sim-registry.ts'
-import { type GroupPlan, planOf, type SwarmPlan } from './swarm.ts'
+import { type DeliveryPlan, type GroupPlan, planOf, type SwarmPlan } from './swarm.ts'
 import { Trace } from './trace.ts'
 import { readEverything } from './workload/final-reader.ts'
+import { DeliveryWorkload } from './workload/delivery/delivery-workload.ts'
 import { GroupWorkload } from './workload/group-workload.ts'
 import type { Operator } from './workload/operator.ts'
 
@@ -23,6 +24,8 @@ export interface WorldOptions {
 
 /** How long, in virtual ms, everything may take to come to rest after the last fault. */
 const settleMs = 180_000
+
+const nothing = Promise.resolve()
 
 /** With so many defects a seed has failed, and goes on no longer. */
 const mostDefects = 5
@@ -42,6 +45,7 @@ export class World {
   readonly #defects: Violation[] = []
   readonly nemesis: Nemesis
   readonly #group: GroupWorkload | undefined
+  readonly #delivery: DeliveryWorkload | undefined
   #failure: unknown
 
   constructor({ seed, plant, print }: WorldOptions) {
@@ -76,6 +80,8 @@ export class World {
       defect: (what) => this.defect('reader', what),
     })
     if (this.plan.group !== undefined) this.#group = this.#groupWorkload(this.plan.group)
+    if (this.plan.delivery !== undefined)
+      this.#delivery = this.#deliveryWorkload(this.plan.delivery)
     this.nemesis = new Nemesis({
       plan: this.plan,
       scheduler,
@@ -86,6 +92,8 @@ export class World {
       coordinators: this.#coordinators,
       registry: this.#registry,
       strikeMember: (kind) => this.#group?.strike(kind),
+      jumped: (node, skewMs) =>
+        void this.history.delivery?.jumps.push({ node, atMs: scheduler.monotonic(), skewMs }),
       clients: this.#crowd.names,
     })
   }
@@ -98,6 +106,7 @@ export class World {
     const isSettled =
       (await this.#await('making the topics', operator.makeTopics())) &&
       (await this.#await('making the group', this.#group?.prepare() ?? Promise.resolve())) &&
+      (await this.#await('making the popped topic', this.#delivery?.prepare() ?? nothing)) &&
       (await this.#liveThroughFaults(operator)) &&
       (await this.#readBack())
     if (this.#failure !== undefined) this.defect('simulator', describe(this.#failure))
@@ -117,6 +126,7 @@ export class World {
     const senders = this.#crowd.startSenders(areOver, this.#group?.topicPlan)
     const working = [operator.work(areOver), ...senders]
     if (this.#group !== undefined) working.push(this.#group.work(areOver))
+    if (this.#delivery !== undefined) working.push(this.#delivery.work(areOver))
     const reading = this.#crowd.startReaders(() => isReadingOver)
     for (const task of [...working, ...reading]) this.#watch(task)
     this.nemesis.start()
@@ -130,7 +140,8 @@ export class World {
     isReadingOver = true
     const isRead =
       isSettled &&
-      (await this.#await('the group reading all', this.#group?.drain() ?? Promise.resolve()))
+      (await this.#await('the group reading all', this.#group?.drain() ?? Promise.resolve())) &&
+      (await this.#await('all being popped', this.#delivery?.drain() ?? nothing))
     return isRead && (await this.#await('readers coming to an end', Promise.all(reading)))
   }
 
@@ -144,9 +155,14 @@ export class World {
       !(await this.#await('the last but one reading', this.#readAll('reader before the power cut')))
     )
       return false
+    if (!(await this.#await('telling what was popped', this.#delivery?.tell() ?? nothing)))
+      return false
     for (const broker of this.#brokers) broker.kill('lose')
     if (!(await this.#until('every node being up again', isUp))) return false
-    return this.#await('the last reading', this.#readAll('final reader'))
+    return (
+      (await this.#await('the last reading', this.#readAll('final reader'))) &&
+      (await this.#await('telling again what was popped', this.#delivery?.tell() ?? nothing))
+    )
   }
 
   async #readAll(name: string): Promise<void> {
@@ -186,6 +202,24 @@ export class World {
     })
   }
 
+  #deliveryWorkload(plan: DeliveryPlan): DeliveryWorkload {
+    const { trace, history, scheduler: clock } = this
+    return new DeliveryWorkload({
+      plan,
+      clock,
+      random: this.#random.fork(),
+      trace,
+      network: this.#network,
+      history,
+      coordinators: this.#addresses,
+      process: (name) => this.#crowd.process(name),
+      wireClient: (name) => this.#crowd.wireClient(name),
+      settle: (send, outcome) => this.#crowd.settle(send, outcome),
+      look: () => this.#crowd.operator().look(),
+      defect: (what) => this.defect('consumer', what),
+    })
+  }
+
   get #addresses(): string[] {
     return this.#coordinators.map(({ address }) => address)
   }
@@ -198,6 +232,8 @@ export class World {
       trace: this.trace,
       defect: (what) => this.defect('process', what),
       crashed: (node) => void this.history.crashes.push({ node, atMs: this.scheduler.monotonic() }),
+      ended: (node) =>
+        void this.history.delivery?.lifeEnds.push({ node, atMs: this.scheduler.monotonic() }),
     }
   }
 

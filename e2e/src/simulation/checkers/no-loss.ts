@@ -12,6 +12,8 @@ export const noLoss: Checker = (history) => {
   for (const send of history.sends) {
     const { receipt, value } = send
     if (send.state !== 'ok' || receipt === undefined || receipt.duplicate) continue
+    // Whether it became visible is judged elsewhere.
+    if (send.delay !== undefined) continue
     if (places.has(value) || isGone(send, receipt)) continue
     if (send.acks === 'received' && crashedAfter(history, send)) continue
     violations.push({

@@ -17,7 +17,8 @@ function producersInOrder(history: History): Violation[] {
     for (const { value, offset } of messages) {
       const send = sends.get(value)
       // What ended unknown may have been stored by a late first attempt, but never behind what followed it.
-      if (send === undefined) continue
+      // A delayed message lies where its time came.
+      if (send === undefined || send.delay !== undefined) continue
       const before = last.get(send.producer)
       if (before !== undefined && before.index > send.index) {
         const what = `${partition} at ${offset}: number ${send.index} of ${send.producer} lies behind number ${before.index}`

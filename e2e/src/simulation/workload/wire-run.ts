@@ -25,18 +25,24 @@ export function encodeRun(
   place: RunPlace,
   ids: { next: MessageIds['next']; nowMs: number },
 ): Uint8Array {
-  const prepared = sends.map(({ value, key, dedupId }) =>
+  const prepared = sends.map(({ value, key, dedupId, delay }) =>
     prepareMessage(
-      { ...(key === undefined ? {} : { key }), ...(dedupId === undefined ? {} : { dedupId }) },
+      {
+        ...(key === undefined ? {} : { key }),
+        ...(dedupId === undefined ? {} : { dedupId }),
+        ...delay,
+      },
       value,
     ),
   )
+  // A run is of one kind.
+  const kind = sends[0]?.delay === undefined ? 'message' : 'delayed'
   const bytes = new Uint8Array(prepared.reduce((sum, { recordBytes }) => sum + recordBytes, 0))
   const writer = new RecordWriter(bytes)
   let at = 0
   for (const message of prepared) {
     writer.message(at, message, {
-      kind: 'message',
+      kind,
       topicId: topicId(place.topicId),
       partition: partitionNumber(place.partition),
       producerId: producerId(place.producerId),
