@@ -1,7 +1,7 @@
 // @ts-check
 /** What documents name is there: files, functions, links, and the README's example. Needs no build. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { root } from './child.mjs'
@@ -91,10 +91,15 @@ void test('every link between documents leads somewhere', () => {
   assert.deepEqual(broken, [])
 })
 
-void test('the README shows docs/examples/ten-lines.mjs as it is', () => {
+void test('the README shows the programs of docs/examples as they are', () => {
   const readme = readFileSync(path.join(root, 'README.md'), 'utf8')
-  const [, shown] = /^```js\n([\s\S]*?)^```$/m.exec(readme) ?? []
-  assert.equal(shown, readFileSync(path.join(root, 'docs/examples/ten-lines.mjs'), 'utf8'))
+  const shown = [...readme.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map((match) => match[1])
+  const examples = readdirSync(path.join(root, 'docs/examples'))
+  assert.ok(examples.length > 0)
+  for (const name of examples) {
+    const text = readFileSync(path.join(root, 'docs/examples', name), 'utf8')
+    assert.ok(shown.includes(text), `README.md does not show docs/examples/${name}`)
+  }
 })
 
 void test('the README of a package has at most 40 lines', () => {
