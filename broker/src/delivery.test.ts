@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DeliveryWorld, servedGroup } from './testing/delivery-world.ts'
+import { inflightRelease, offset, partitionNumber, topicId } from '@popmq/protocol'
+import { DeliveryWorld, popGroup, servedGroup } from './testing/delivery-world.ts'
 
 const values = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, index) => `m${from + index}`)
@@ -94,6 +95,29 @@ void test('after a restart known leases are honoured, and settled messages stay 
     (await world.pop()).map(({ value }) => value),
     ['m4', 'm5'],
   )
+})
+
+void test('a lease that was taken away counts as a delivery, told with the time that it lasted', async () => {
+  const world = await new DeliveryWorld().start()
+  await world.send(['slow'])
+  const [held] = await world.pop({ consumer: 'a' })
+  assert.ok(held !== undefined)
+  await world.clock.run(4_000)
+  const place = { topicId: topicId(1), partition: partitionNumber(0), offset: offset(0) }
+  const request = { groupId: popGroup, messages: [place] }
+  const { reply } = await world.world.ask(inflightRelease, request)
+  assert.deepEqual(reply.released, [true])
+  await world.clock.run(1_000)
+  const again = await world.pop({ consumer: 'b' })
+  assert.equal(again[0]?.attempt, 2)
+  await world.nack(again, { delayMs: 0 })
+  const [retry] = await world.pop({ waitMs: 1_000 })
+  const told = retry?.history.map(({ n, outcome, heldMs }) => [n, outcome, heldMs > 3_900])
+  assert.deepEqual(told, [
+    [1, 'expired', true],
+    [2, 'nack', false],
+  ])
+  assert.deepEqual(await world.ack([held]), ['already'])
 })
 
 const none = { ready: 0, leased: 0, retrying: 0, parked: 0, dead: 0, acked: 0, skipped: 0 }

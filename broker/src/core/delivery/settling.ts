@@ -153,7 +153,7 @@ export class Settling {
     const nowMs = this.#parts.clock.now()
     const held = places.filter(({ place, number }) => place.book.isHeld(number))
     this.#change(group, held, (lease) => {
-      return { ...lease, nonce: 0, until: nowMs, earlier: unanswered(lease, nowMs) }
+      return { ...lease, nonce: 0, at: nowMs, until: nowMs, earlier: unanswered(lease, nowMs) }
     })
     for (const { place, number } of held) group.returned(place, number)
     return places.map((place) => held.includes(place))
