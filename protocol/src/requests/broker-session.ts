@@ -47,7 +47,7 @@ export const servedTopic = object({
   /** Of a popped topic: where the group began, by partition; what is not in it begins at its first message. */
   starts: optional(list(whole<Offset>(), limits.partitionsPerTopic)),
   /**
-   * Of a popped topic: the latest reset, numbered from 1 within the topic. A broker that knows an older one carries it
+   * The latest reset, numbered from 1 within the topic; not of broadcast ones. A broker that knows an older one carries it
    * out before it says that it has applied this version.
    */
   reset: optional(

@@ -114,6 +114,11 @@ export class Dispatch {
     return group
   }
 
+  /** By this time retries are due: the clock's, without its jumps. */
+  dueNow(): TimeMs {
+    return this.#parts.dueTime.nowMs()
+  }
+
   groups(): Iterable<GroupDispatch> {
     return this.#groups.values()
   }
@@ -139,7 +144,7 @@ export class Dispatch {
     this.#forgetGroups(known)
     for (const { groupId, topics } of groups) {
       for (const topic of topics) {
-        if (topic.mode === 'pop') await this.#resetting.carryOut(this.group(groupId), topic)
+        if (topic.mode !== 'broadcast') await this.#resetting.carryOut(this.group(groupId), topic)
       }
     }
   }
@@ -152,16 +157,14 @@ export class Dispatch {
       const sets = new Set<number>()
       for (const { topicId } of group.group.topics) {
         const info = topics.get(topicId)
-        if (info === undefined) {
-          group.dropTopic(topicId)
-          continue
-        }
+        if (info === undefined) continue
         group.keepTopic(topicId)
         for (const set of info.sets) sets.add(set)
         if (group.topic(topicId)?.mode !== 'pop') continue
         this.#byTopic.set(topicId, [...(this.#byTopic.get(topicId) ?? []), group])
         for (const key of topics.ledKeys(info)) group.ready(key)
       }
+      for (const id of group.topicsInHand()) if (topics.get(id) === undefined) group.dropTopic(id)
       group.sets = Math.max(1, sets.size)
       // What was paused may go on.
       group.passOn()

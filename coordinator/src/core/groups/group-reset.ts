@@ -22,9 +22,11 @@ import type { Reading } from './reading.ts'
 type Moves = ReplyOf<typeof groupReset>['moves']
 
 /**
- * Sets progress of one topic, lower too. Pulled, each partition gets a new epoch with it, so what was granted before is
- * void. Popped, the reset has a number of its own, and is done when every broker with a session has carried it out.
- * @throws MqError `group_not_found`, `topic_not_found`, `partition_not_found`, those of a write; popped, `timed_out` too
+ * Sets progress of one topic, lower too. Popped or pulled, the reset has a number of its own, and every broker with a
+ * session has carried it out before it is done. Pulled, each partition gets a new epoch too, so what was granted before is
+ * void.
+ * @throws MqError `group_not_found`, `topic_not_found`, `partition_not_found`, those of a write, `timed_out`; pulled, what
+ *   was to be tried again may be void by then: ask again
  */
 export async function resetGroup(
   groups: Groups,
@@ -39,7 +41,8 @@ export async function resetGroup(
       throw new MqError('partition_not_found', `topic ${topicId} has ${partitions} partitions`)
   }
   if (topic.mode === 'pop') {
-    if (dryRun !== true && changes.size > 0) await resetPopped(groups, group, { topicId, changes })
+    if (dryRun !== true && changes.size > 0)
+      await resetAtBrokers(groups, group, { topicId, changes })
     return Array.from(changes, ([partition, to]) => ({ partition, to }))
   }
   const readings = readingsToReset(group, topic, partitions)
@@ -50,6 +53,9 @@ export async function resetGroup(
     return { partition, ...from, to }
   })
   if (dryRun === true) return moves
+  // First what was set aside is void, or members would pass it by on their way. Whoever asked is told if the rest fails.
+  if (shared !== undefined && changes.size > 0)
+    await resetAtBrokers(groups, group, { topicId, changes })
   for (const reading of readings) {
     await alone(groups, [reading], () => writeReset(groups, group, { reading, changes, operator }))
   }
@@ -58,8 +64,11 @@ export async function resetGroup(
 
 type Changes = ReadonlyMap<GrantRow['partition'], Offset>
 
-/** Where these partitions go on is written with the group: brokers carry out what is newer than they know. */
-async function resetPopped(
+/**
+ * Where these partitions go on is written with the group: brokers carry out what is newer than they know. It is all that a
+ * popped topic needs; of a pulled one it voids the retries of what is read again.
+ */
+async function resetAtBrokers(
   groups: Groups,
   group: Group,
   { topicId, changes }: { readonly topicId: TopicId; readonly changes: Changes },

@@ -80,7 +80,7 @@ export const topicReading = object({
   isPaused: flag,
   /** Of a popped topic: where the group began, by partition; what is not in it began at its first message. */
   starts: optional(list(whole<Offset>(), limits.partitionsPerTopic)),
-  /** Of a popped topic: by partition, where its last reset led and its number; number 0: it was never reset. */
+  /** By partition, where its last reset led and its number; number 0: it was never reset. */
   resets: optional(
     object({
       generation: whole(1, 0xffff_ffff),
