@@ -26,7 +26,11 @@ export class ViewSet {
     })
     const { live } = this.queues
     this.delays = new Delays({ live })
-    this.delivery = new Delivery({ live, letGo: (key, at) => this.queues.letGo(key, at) })
+    this.delivery = new Delivery({
+      live,
+      letGo: (key, at) => this.queues.letGo(key, at),
+      low: (key) => this.queues.bounds(key).low,
+    })
   }
 
   /** Begins with the sections of a checkpoint, or empty. @throws MqError `damaged_log`, `newer_format` */

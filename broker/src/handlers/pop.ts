@@ -33,7 +33,8 @@ export async function handlePop(
     throw new MqError('not_leader', 'the broker has no key for handles yet', { retryAfterMs: 100 })
   const invisibleMs = request.invisibleMs ?? group.group.policy.invisibleMs
   const asked = { ...wanted, max, maxBytes, consumer, invisibleMs }
-  const waiting = new Waiting({ group, wanted, clock, waitMs }, context)
+  const hasRoom = (): boolean => group.roomOf(consumer).left > 0
+  const waiting = new Waiting({ group, wanted, hasRoom, clock, waitMs }, context)
   try {
     for (;;) {
       // Held before it looks: what comes meanwhile wakes it too.
@@ -60,7 +61,8 @@ export async function handlePopHint(
 ): Promise<Answer<ReplyOf<typeof popHint>>> {
   const group = dispatch.group(request.groupId)
   const wanted = wantedOf(group, request)
-  const waiting = new Waiting({ group, wanted, clock, waitMs: request.waitMs }, context)
+  const { waitMs } = request
+  const waiting = new Waiting({ group, wanted, hasRoom: () => true, clock, waitMs }, context)
   try {
     for (;;) {
       waiting.hold()
@@ -83,6 +85,7 @@ function checkThere(dispatch: Pick<Dispatch, 'group'>, { id }: GroupDispatch): v
 interface WaitingParts {
   readonly group: GroupDispatch
   readonly wanted: Wanted
+  readonly hasRoom: () => boolean
   readonly clock: Clock
   readonly waitMs: number
 }
@@ -109,10 +112,10 @@ class Waiting {
   }
 
   hold(): void {
-    const { group, wanted } = this.#parts
+    const { group, wanted, hasRoom } = this.#parts
     this.#letGo()
     this.#woken = deferred()
-    this.#letGo = group.waiters.hold({ ...wanted, wake: this.#woken.resolve })
+    this.#letGo = group.waiters.hold({ ...wanted, hasRoom, wake: this.#woken.resolve })
   }
 
   woken(): Promise<void> {

@@ -19,7 +19,7 @@ import type { Retry } from '../core/delivery/retries.ts'
 import { encodeHoldChanges } from '../core/holds/hold-change.ts'
 
 export interface RetriesParts {
-  readonly dispatch: Pick<Dispatch, 'group' | 'moving' | 'retryAppended'>
+  readonly dispatch: Pick<Dispatch, 'group' | 'moving' | 'retryAppended' | 'dueNow'>
   readonly delivery: Pick<Delivery, 'retries'>
   readonly log: Pick<DeliveryLog, 'appendControl' | 'whenDone' | 'until'>
   readonly clock: Clock
@@ -51,7 +51,7 @@ export async function handleRetryChange(
   for (const number of numbers) {
     const retry = parts.delivery.retries.get(number)
     if (retry === undefined || retry.groupId !== groupId) results.push('unknown')
-    else if (isBusy(group, number)) results.push('busy')
+    else if (isBusy(group, number) || group.isResetting(retry.key)) results.push('busy')
     else {
       end = (to === 'now' ? now(retry, parts) : await giveUp(group, retry, parts)) ?? end
       results.push('done')
@@ -65,8 +65,8 @@ function isBusy({ retries: { book } }: GroupDispatch, number: number): boolean {
   return book.isHeld(number) || book.isSettling(number)
 }
 
-function now({ groupId, number }: Retry, { log, clock, dispatch }: RetriesParts): LogPosition {
-  const body = encodeHoldChanges([{ number, dueAt: clock.now() }])
+function now({ groupId, number, dueAt }: Retry, { log, dispatch }: RetriesParts): LogPosition {
+  const body = encodeHoldChanges([{ number, dueAt: Math.min(dueAt, dispatch.dueNow()) }])
   const end = log.appendControl({ kind: 'hold_changed', body })
   log.until(end, () => dispatch.retryAppended(groupId, number))
   return end

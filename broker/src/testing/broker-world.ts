@@ -41,7 +41,7 @@ export class BrokerWorld {
 
   async #begin(): Promise<Caller> {
     const { storage, transport, clock } = this
-    const random = new SeededRandom(this.#starts + 1)
+    const random = new SeededRandom(1 + this.#starts + 1_000 * this.epoch)
     const ports = { storage, transport, clock, crc32, authenticate, random, log: silentLog }
     const log = { segmentBytes: 65_536, chunkBytes: 8_192, tailBytes: 8_192 }
     // A broker that crashed never stops listening: the next one is elsewhere.

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { present } from '@popmq/kit'
 import {
   type GroupId,
+  offset,
   type Offset,
   partitionKey,
   partitionNumber,
   type PartitionState,
+  type ServedGroup,
   topicId,
 } from '@popmq/protocol'
 import type { DeliveryWorld } from './delivery-world.ts'
@@ -14,7 +17,9 @@ import type { PlainGroup, PlainMessage } from './plain-delivery.ts'
 export function checkPlaces(world: DeliveryWorld, group: PlainGroup): string[] {
   const { delivery } = world.set.viewSet
   const id = group.id as GroupId
-  const copies = new Map([...delivery.retries.of(id)].map((each) => [`${each.key}.${each.offset}`, each]))
+  const copies = new Map(
+    [...delivery.retries.of(id)].map((each) => [`${each.key}.${each.offset}`, each]),
+  )
   return group.messages.flatMap((message) => {
     const key = partitionKey(topicId(1), partitionNumber(message.partition))
     const at = message.offset as Offset
@@ -30,7 +35,9 @@ export function checkPlaces(world: DeliveryWorld, group: PlainGroup): string[] {
     if (found.length === 0) found.push(isDone ? 'done' : 'fresh')
     const expected = expectedOf(group, message)
     const isRight = found.length === 1 && (expected === 'any' || found[0] === expected)
-    return isRight ? [] : [`${message.value} of group ${id} is ${found.join(' and ')}, not ${expected}`]
+    return isRight
+      ? []
+      : [`${message.value} of group ${id} is ${found.join(' and ')}, not ${expected}`]
   })
 }
 
@@ -82,4 +89,34 @@ function stateOf(
   if (place === 'open') return group.isHeld(message) ? 'leased' : 'ready'
   if (place === 'retry') return group.isHeld(message) ? 'leased' : 'retrying'
   return place
+}
+
+/** The copy of a message that is retried, as the broker holds it. */
+export function retryOf(
+  world: DeliveryWorld,
+  group: PlainGroup,
+  message: PlainMessage,
+): { readonly number: number; readonly dueAt: number } {
+  const { retries } = world.set.viewSet.delivery
+  const key = partitionKey(topicId(1), partitionNumber(message.partition))
+  const found = [...retries.of(group.id as GroupId)].find(
+    (retry) => retry.key === key && retry.offset === message.offset,
+  )
+  return present(found, `${message.value} is retried`)
+}
+
+/** The group as it is told when it is to go on elsewhere in one partition. */
+export function withReset(
+  served: ServedGroup,
+  {
+    partition,
+    to,
+    generation,
+  }: { readonly partition: number; readonly to: number; readonly generation: number },
+): ServedGroup {
+  const there = present(served.topics[0], 'it reads one topic')
+  const others = there.reset?.offsets.filter((each) => each.partition !== partition) ?? []
+  const asked = { partition: partitionNumber(partition), offset: offset(to), generation }
+  const reset = { generation: (there.reset?.generation ?? 0) + 1, offsets: [...others, asked] }
+  return { ...served, topics: [{ ...there, reset }] }
 }

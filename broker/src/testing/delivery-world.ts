@@ -83,7 +83,15 @@ export class DeliveryWorld {
     return this.world.clock
   }
 
-  async send(
+  send(
+    values: readonly (string | Uint8Array)[],
+    place: { readonly partition?: number; readonly topic?: number; readonly tag?: string } = {},
+  ): Promise<void> {
+    return this.world.during(this.sending(values, place))
+  }
+
+  /** As `send`, without letting time pass. */
+  async sending(
     values: readonly (string | Uint8Array)[],
     { partition = 0, topic = 1, tag = '' } = {},
   ): Promise<void> {
@@ -91,7 +99,8 @@ export class DeliveryWorld {
     const bytes = sampleRun({ values, partition, topic, ...sections })
     const run = { topicId: topicId(topic), partition, bytes: bytes.length, count: values.length }
     const request = { acks: 'disk', runs: [run] } as unknown as RequestOf<typeof produce>
-    const { reply } = await this.world.ask(produce, request, [bytes])
+    const options = { timeoutMs: 60_000, slices: [bytes] }
+    const { reply } = await this.caller.call(produce, request, options)
     const failed = reply.results.find(({ error }) => error !== undefined)
     if (failed !== undefined) throw new Error(failed.what)
   }

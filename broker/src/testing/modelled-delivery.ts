@@ -6,35 +6,20 @@ import {
   groupId,
   inflightRelease,
   offset,
-  partitionKey,
   partitionNumber,
   purge,
   readU48,
   retryChange,
   type ServedGroup,
-  type SettleResult,
-  type SettleVerb,
   topicId,
 } from '@popmq/protocol'
 import { DeliveryWorld, type Held, servedGroup } from './delivery-world.ts'
-import { checkCounts, checkPlaces } from './delivery-checks.ts'
+import { checkCounts, checkPlaces, retryOf, withReset } from './delivery-checks.ts'
 import { PlainGroup, type PlainHandle, type PlainMessage } from './plain-delivery.ts'
-
-export interface SettleStep {
-  readonly group: number
-  readonly verb: SettleVerb
-  /** Handles, counted from the newest. */
-  readonly picks: readonly number[]
-  readonly delayMs: number | undefined
-  readonly retriable: boolean
-  readonly isForged: boolean
-}
+import { extendedMs, flipped, newMessage, settleAll, type SettleStep } from './plain-settling.ts'
 
 const topic = topicId(1)
 const tags = [undefined, 'red']
-const keyOf = (partition: number): ReturnType<typeof partitionKey> =>
-  partitionKey(topic, partitionNumber(partition))
-
 /** A broker with two groups that pop the same topic, beside its plain model. One request at a time. */
 export class ModelledDelivery {
   readonly world = new DeliveryWorld()
@@ -68,18 +53,34 @@ export class ModelledDelivery {
     await this.world.start(this.#resets)
   }
 
-  async send({ partition, count, isRed }: { partition: number; count: number; isRed: boolean }): Promise<void> {
+  async send({
+    partition,
+    count,
+    isRed,
+  }: {
+    partition: number
+    count: number
+    isRed: boolean
+  }): Promise<void> {
     const bounds = present(this.bounds[partition], 'there are two')
     const tag = isRed ? 'red' : 'blue'
     const offsets = Array.from({ length: count }, (_, index) => bounds.high + index)
-    await this.world.send(offsets.map((at) => `${partition}:${at}`), { partition, tag })
+    await this.world.send(
+      offsets.map((at) => `${partition}:${at}`),
+      { partition, tag },
+    )
     this.#durable()
     bounds.high += count
     for (const group of this.groups)
       for (const at of offsets) group.messages.push(newMessage(partition, at, tag))
   }
 
-  async pop(step: { group: number; consumer: number; max: number; invisibleMs: number }): Promise<void> {
+  async pop(step: {
+    group: number
+    consumer: number
+    max: number
+    invisibleMs: number
+  }): Promise<number> {
     const { max, invisibleMs } = step
     const group = this.#group(step.group)
     const consumer = `c${step.consumer}`
@@ -90,15 +91,14 @@ export class ModelledDelivery {
     for (const each of held) this.#take(group, each, { until, consumer })
     const left = group.messages.filter((each) => group.isAvailable(each, this.nowMs))
     if (held.length < max) assert.deepEqual(left, [], 'what is there is handed out')
-    for (const { value } of held) {
-      const [partition, at] = value.split(':').map(Number)
-      const passed = left.find(
-        (each) => each.place === 'fresh' && each.partition === partition && each.offset < (at ?? 0),
-      )
-      const isFirst = held.find((each) => each.value === value)?.attempt === 1
-      if (isFirst && passed !== undefined && group.find(passed.partition, at ?? 0).number === at)
-        assert.fail(`${value} was handed out before ${passed.value}`)
+    // First deliveries of a partition are in its order.
+    for (const { isRetry, attempt, partition, number, value } of held) {
+      if (isRetry || attempt > 1) continue
+      const isBefore = (each: PlainMessage): boolean =>
+        each.place === 'fresh' && each.partition === partition && each.offset < number
+      assert.ok(!left.some(isBefore), `${value} was handed out before its turn`)
     }
+    return held.length
   }
 
   #take(group: PlainGroup, held: Held, head: { until: number; consumer: string }): void {
@@ -126,7 +126,8 @@ export class ModelledDelivery {
     })
   }
 
-  async settle({ verb, picks, delayMs, retriable, isForged, ...step }: SettleStep): Promise<void> {
+  async settle(step: SettleStep): Promise<void> {
+    const { verb, picks, delayMs, retriable, isForged } = step
     const group = this.#group(step.group)
     const handles = picks.flatMap((pick) => this.#handles.at(-1 - pick) ?? [])
     if (handles.length === 0) return
@@ -138,27 +139,9 @@ export class ModelledDelivery {
       groupId: groupId(group.id),
       verb,
       ...(verb === 'nack' ? { retriable, ...(delayMs === undefined ? {} : { delayMs }) } : {}),
-      ...(verb === 'extend' ? { invisibleMs: 3_000 } : {}),
+      ...(verb === 'extend' ? { invisibleMs: extendedMs } : {}),
     })
-    const seen = new Set<PlainMessage | string>()
-    const judged = handles.map((handle): SettleResult | 'current' => {
-      if (isForged) return 'unknown'
-      if (handle.group !== group.id) return 'foreign'
-      const name = `${handle.partition}:${handle.number}`
-      if (seen.has(name)) return 'already'
-      seen.add(name)
-      return group.judge(handle)
-    })
-    const expected = handles.map(({ partition, offset: at }, index): SettleResult => {
-      const verdict = judged[index] ?? 'unknown'
-      if (verdict !== 'current') return verdict
-      const message = group.find(partition, at)
-      if (verb === 'ack') return group.ack(message)
-      if (verb === 'nack') return group.nack(message, { delayMs, retriable, nowMs: this.nowMs })
-      return verb === 'release'
-        ? group.release(message)
-        : group.extend(message, this.nowMs + 3_000)
-    })
+    const { judged, expected } = settleAll(group, handles, { ...step, nowMs: this.nowMs })
     assert.deepEqual(results, expected)
     if (!judged.includes('current')) return
     if (verb === 'ack' || verb === 'nack') this.#durable()
@@ -170,7 +153,15 @@ export class ModelledDelivery {
     this.#advance()
   }
 
-  async reset({ group: index, partition, share }: { group: number; partition: number; share: number }): Promise<void> {
+  async reset({
+    group: index,
+    partition,
+    share,
+  }: {
+    group: number
+    partition: number
+    share: number
+  }): Promise<void> {
     const group = this.#group(index)
     const { low, high } = present(this.bounds[partition], 'there are two')
     const to = Math.floor((high + 2) * share)
@@ -181,12 +172,7 @@ export class ModelledDelivery {
       this.fuzzy.add(`${group.id}.${partition}`)
     this.#resets = this.#resets.map((served) => {
       if (served.groupId !== group.id) return served
-      const [there] = served.topics
-      assert.ok(there !== undefined)
-      const others = there.reset?.offsets.filter((each) => each.partition !== partition) ?? []
-      const asked = { partition: partitionNumber(partition), offset: offset(to), generation }
-      const reset = { generation: (there.reset?.generation ?? 0) + 1, offsets: [...others, asked] }
-      return { ...served, topics: [{ ...there, reset }] }
+      return withReset(served, { partition, to, generation })
     })
     await this.world.world.push({ groups: this.#resets })
     this.#advance()
@@ -198,7 +184,11 @@ export class ModelledDelivery {
     const bounds = present(this.bounds[partition], 'there are two')
     const before = offset(Math.floor(bounds.high * share))
     if (before <= bounds.low) return
-    await this.world.world.ask(purge, { topicId: topic, partition: partitionNumber(partition), before })
+    await this.world.world.ask(purge, {
+      topicId: topic,
+      partition: partitionNumber(partition),
+      before,
+    })
     this.#durable()
     bounds.low = before
     for (const group of this.groups) group.purge(partition, before)
@@ -210,14 +200,14 @@ export class ModelledDelivery {
     const waiting = group.messages.filter(({ place }) => place === 'retry')
     const message = waiting[step.pick % Math.max(1, waiting.length)]
     if (message === undefined) return
-    const number = this.#retryOf(group, message).number
+    const number = retryOf(this.world, group, message).number
     const request = { groupId: groupId(group.id), numbers: [number], to: step.to }
     const { reply } = await this.world.world.ask(retryChange, request)
     const isBusy = group.isHeld(message)
     assert.deepEqual(reply.results, [isBusy ? 'busy' : 'done'])
     if (isBusy) return
     this.#durable()
-    if (step.to === 'now') message.dueAt = this.nowMs
+    if (step.to === 'now') message.dueAt = Math.min(message.dueAt, this.nowMs)
     else Object.assign(message, { place: 'dead', lease: undefined })
     // Its alarm rings at this very moment.
     await this.world.clock.run(0)
@@ -232,7 +222,7 @@ export class ModelledDelivery {
       topicId: topic,
       partition: partitionNumber(message.partition),
       offset: offset(message.offset),
-      ...(message.place === 'retry' ? { number: this.#retryOf(group, message).number } : {}),
+      ...(message.place === 'retry' ? { number: retryOf(this.world, group, message).number } : {}),
     }
     const request = { groupId: groupId(group.id), messages: [place] }
     const { reply } = await this.world.world.ask(inflightRelease, request)
@@ -275,32 +265,6 @@ export class ModelledDelivery {
     this.#earlier = []
   }
 
-  /** Takes all there is and acknowledges it, until nothing is left: each message ends in one way. */
-  async drain(): Promise<void> {
-    for (const [index, group] of this.groups.entries()) {
-      for (let round = 0; ; round += 1) {
-        assert.ok(round < 60, 'it comes to an end')
-        const isLeft = ({ place, ...each }: PlainMessage): boolean =>
-          place === 'open' || place === 'retry' || (place === 'fresh' && group.isWanted({ place, ...each }))
-        if (!group.messages.some(isLeft)) break
-        const from = this.#handles.length
-        await this.pop({ group: index, consumer: 9, max: 100, invisibleMs: 30_000 })
-        const picks = Array.from({ length: this.#handles.length - from }, (_, pick) => pick)
-        const base = { group: index, picks, delayMs: undefined, retriable: true, isForged: false }
-        await this.settle({ ...base, verb: 'ack' })
-        await this.pass(2_000)
-      }
-    }
-    await this.check()
-    for (const group of this.groups)
-      for (const message of group.messages)
-        assert.ok(!group.isWanted(message) || !['fresh', 'open', 'retry'].includes(message.place))
-  }
-
-  keyOf(partition: number): ReturnType<typeof partitionKey> {
-    return keyOf(partition)
-  }
-
   #group(index: number): PlainGroup {
     this.#advance()
     return present(this.groups[index], 'there are two')
@@ -323,34 +287,14 @@ export class ModelledDelivery {
     return this.groups.map((group) => group.copy())
   }
 
-  #retryOf(group: PlainGroup, message: PlainMessage): { readonly number: number; readonly dueAt: number } {
-    const { retries } = this.world.set.viewSet.delivery
-    const found = [...retries.of(group.id as GroupId)].find(
-      (retry) => retry.key === keyOf(message.partition) && retry.offset === message.offset,
-    )
-    return present(found, `${message.value} is retried`)
-  }
-
   /** Leases that ended while no broker was there ended when the next one began. */
   #learnDue(): void {
     for (const group of this.groups)
       for (const message of group.messages)
         if (message.place === 'retry') {
-          const { dueAt, number } = this.#retryOf(group, message)
+          const { dueAt, number } = retryOf(this.world, group, message)
           assert.ok(dueAt >= message.dueAt && dueAt <= this.nowMs + 60_000)
           Object.assign(message, { dueAt, number })
         }
   }
-}
-
-function newMessage(partition: number, at: number, tag: string): PlainMessage {
-  const value = `${partition}:${at}`
-  const counts = { number: at, attempt: 0, expiries: 0, lease: undefined, dueAt: 0 }
-  return { value, partition, offset: at, tag, place: 'fresh', ...counts }
-}
-
-function flipped(lease: Uint8Array): Uint8Array {
-  const copy = lease.slice()
-  copy[20] = (copy[20] ?? 0) ^ 1
-  return copy
 }

@@ -61,7 +61,9 @@ export class PlainGroup {
   }
 
   find(partition: number, offset: number): PlainMessage {
-    const found = this.messages.find((each) => each.partition === partition && each.offset === offset)
+    const found = this.messages.find(
+      (each) => each.partition === partition && each.offset === offset,
+    )
     if (found === undefined) throw new Error(`there is no message ${partition}:${offset}`)
     return found
   }
@@ -108,11 +110,17 @@ export class PlainGroup {
 
   nack(
     message: PlainMessage,
-    nack: { readonly delayMs: number | undefined; readonly retriable: boolean; readonly nowMs: number },
+    nack: {
+      readonly delayMs: number | undefined
+      readonly retriable: boolean
+      readonly nowMs: number
+    },
   ): SettleResult {
     const { lease } = message
+    // One that was taken away is told as failed, no more as without an answer.
+    if (lease?.nonce === 0 && lease.consumer !== '') message.expiries -= 1
     // A delivery that was given back, or lost with a crash, counts once it failed.
-    if (lease === undefined || lease.nonce === 0) message.attempt += 1
+    else if (lease === undefined || lease.nonce === 0) message.attempt += 1
     return this.#fail(message, nack)
   }
 
@@ -132,7 +140,7 @@ export class PlainGroup {
 
   takeBack(message: PlainMessage): void {
     message.expiries += 1
-    message.lease = { nonce: 0, until: 0, consumer: '', isFree: true }
+    message.lease = { nonce: 0, until: 0, consumer: message.lease?.consumer ?? '', isFree: true }
   }
 
   /** Leases whose time is up by now. @returns whether a message was moved, which is durable */
@@ -160,7 +168,13 @@ export class PlainGroup {
         if (message.place === 'fresh') message.place = 'skipped'
       } else {
         const { offset: number } = message
-        Object.assign(message, { place: 'fresh', number, attempt: 0, expiries: 0, lease: undefined })
+        Object.assign(message, {
+          place: 'fresh',
+          number,
+          attempt: 0,
+          expiries: 0,
+          lease: undefined,
+        })
       }
     }
   }
@@ -173,7 +187,11 @@ export class PlainGroup {
 
   #fail(
     message: PlainMessage,
-    { delayMs, retriable, nowMs }: { delayMs: number | undefined; retriable: boolean; nowMs: number },
+    {
+      delayMs,
+      retriable,
+      nowMs,
+    }: { delayMs: number | undefined; retriable: boolean; nowMs: number },
   ): SettleResult {
     message.lease = undefined
     message.number = -1

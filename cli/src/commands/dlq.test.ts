@@ -84,6 +84,11 @@ void test('dlq groups counts letters by error', async () => {
   assert.deepEqual(JSON.parse(json.stdout), summary)
   const { stdout } = await transcript('dlq groups g', { client })
   assert.match(stdout, /^9f86d081884c +12 +3 {2}2025-12-31T.* TypeError: x is not a function$/m)
+  const cut = new FakeClient({
+    letters: { groups: async () => ({ groups: [summary], complete: false }) },
+  })
+  const told = await transcript('dlq groups g --json', { client: cut })
+  assert.match(told.stderr, /warn list_is_cut shown=1\n$/)
 })
 
 const shown: ShownLetter = {

@@ -3,7 +3,7 @@ import type { DeadLetter, LetterResult, LetterSelection } from '@popmq/client'
 import { addYes, idsOption } from '../ids.ts'
 import type { Invocation } from '../invocation.ts'
 import { letterDetail, letterLine, shownLetterLine } from '../letter-line.ts'
-import { printOutcomes, type Refusal, tellCut, timeText } from '../outcomes.ts'
+import { printOutcomes, type Refusal, timeText } from '../outcomes.ts'
 import { oneLine } from '../output.ts'
 import { type Act, asOption, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -105,7 +105,7 @@ async function listErrors(invocation: Invocation, group: string): Promise<void> 
     ],
     empty: 'no dead letters',
   })
-  if (!complete) tellCut(invocation, lines.length)
+  if (!complete) invocation.log('warn').warn('list_is_cut', { shown: lines.length })
 }
 
 async function showLetter(invocation: Invocation, group: string, id: string): Promise<void> {

@@ -48,7 +48,16 @@ export async function allSettled(
 }
 
 function summed(partitions: readonly StateSums[]): StateSums {
-  const sums = { high: 0, ready: 0, leased: 0, retrying: 0, parked: 0, dead: 0, acked: 0, skipped: 0 }
+  const sums = {
+    high: 0,
+    ready: 0,
+    leased: 0,
+    retrying: 0,
+    parked: 0,
+    dead: 0,
+    acked: 0,
+    skipped: 0,
+  }
   for (const partition of partitions) {
     const total = names.reduce((sum, name) => sum + partition[name], 0)
     assert.equal(total, partition.high, `the states add up: ${JSON.stringify(partition)}`)

@@ -99,6 +99,13 @@ export class Program {
     return within(this.ended, { what: `${this.#name} to end by ${signal}`, withinMs })
   }
 
+  /** As `stop`, but the signal is for it alone, as of `kill`: what it started goes on. */
+  async stopAlone(signal: NodeJS.Signals, withinMs = 30_000): Promise<Ended> {
+    const { pid } = this.#child
+    if (pid !== undefined && !this.#hasEnded) process.kill(pid, signal)
+    return within(this.ended, { what: `${this.#name} to end by ${signal}`, withinMs })
+  }
+
   /** Kills it if it still runs. */
   async close(): Promise<void> {
     if (!this.#hasEnded) await this.stop('SIGKILL')

@@ -16,7 +16,12 @@ export interface CrewSettings {
 
 /** One run of the command, or what the scenario did meanwhile; in the order in which they were written down. */
 export type CrewEvent =
-  | { readonly kind: 'handled'; readonly worker: string; readonly id: string; readonly attempt: number }
+  | {
+      readonly kind: 'handled'
+      readonly worker: string
+      readonly id: string
+      readonly attempt: number
+    }
   | { readonly kind: 'killed'; readonly name: string }
   | { readonly kind: 'back'; readonly name: string }
 
@@ -51,6 +56,18 @@ export class WorkCrew {
     this.#begin(index)
   }
 
+  /**
+   * Stops one process in good order and starts another. Only the process: a command that is just being started is still of
+   * its group.
+   */
+  async replace(index: number, signal: NodeJS.Signals): Promise<void> {
+    const member = this.#members[index]
+    assert.ok(member, `there is a worker ${index}`)
+    const { code, stderr } = await member.program.stopAlone(signal)
+    assert.equal(code, 0, stderr)
+    this.#begin(index)
+  }
+
   /** Writes down, between what is handled, that a process was killed or is back. */
   note(what: 'killed' | 'back', name: string): void {
     appendFileSync(this.#file, `${what} ${name}\n`)
@@ -73,7 +90,7 @@ export class WorkCrew {
 
   /** Stops all as a user does: each ends with 0. */
   async stop(): Promise<void> {
-    const ends = await Promise.all(this.programs.map((program) => program.stop('SIGTERM')))
+    const ends = await Promise.all(this.programs.map((program) => program.stopAlone('SIGTERM')))
     for (const { code, stderr } of ends) assert.equal(code, 0, stderr)
   }
 
@@ -84,11 +101,24 @@ export class WorkCrew {
     const { topic, group, concurrency } = this.#settings
     const program = this.#scene.keep(
       startPopmq(
-        ['work', topic, '--group', group, '--exec', this.#command, '--concurrency', `${concurrency}`],
+        [
+          'work',
+          topic,
+          '--group',
+          group,
+          '--exec',
+          this.#command,
+          '--concurrency',
+          `${concurrency}`,
+        ],
         { server: this.#cluster.server, env: { WORKER: name, HANDLED: this.#file } },
       ),
     )
-    this.#scene.onFailure(() => (program.stderr === '' ? '' : `── ${name}\n${program.stderr}`))
+    this.#scene.onFailure(() => {
+      const failed = program.lines.filter(({ result }) => result !== 'done')
+      const told = [...failed.map((line) => JSON.stringify(line)), program.stderr].join('\n')
+      return told === '' ? '' : `── ${name}\n${told}`
+    })
     this.#members[index] = { name, life, program }
   }
 

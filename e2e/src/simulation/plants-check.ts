@@ -46,7 +46,9 @@ async function firstFinding(
 ): Promise<{ seed: number; lines: string[] } | undefined> {
   for (let seed = from; seed < from + seeds; seed += 1) {
     // A seed that cannot show it is not worth its time.
-    if (plant.isAboutGroups === true && planOf(seed).group === undefined) continue
+    const { group, delivery } = planOf(seed)
+    if (plant.isAboutGroups === true && group === undefined) continue
+    if (plant.isAboutDeliveries === true && delivery === undefined) continue
     const outcome = await thread.run(seed)
     if (outcome.violations.length > 0) return { seed, lines: tell(outcome) }
   }

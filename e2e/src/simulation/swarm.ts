@@ -208,6 +208,6 @@ function drawDelivery(random: SeededRandom): DeliveryPlan {
     sendEveryMs: between(random, 60, 300),
     delayedShare: random.next() * 0.5,
     changeEveryMs: random.next() < 0.3 ? 0 : between(random, 300, 2_500),
-    operateEveryMs: random.next() < 0.3 ? 0 : between(random, 300, 2_000),
+    operateEveryMs: random.next() < 0.3 ? 0 : between(random, 150, 1_200),
   }
 }

@@ -26,6 +26,8 @@ export interface DeliveryParts {
   readonly live: Pick<LiveBytes, 'add' | 'numberAt'>
   /** A message below the horizon that no group has in hand any more need not be kept. */
   readonly letGo: (key: PartitionKey, offset: Offset) => void
+  /** The horizon of a partition as of the record that is applied. */
+  readonly low: (key: PartitionKey) => Offset
 }
 
 /**
@@ -36,11 +38,13 @@ export interface DeliveryParts {
 export class Delivery {
   readonly retries: Retries
   readonly #letGo: DeliveryParts['letGo']
+  readonly #low: DeliveryParts['low']
   readonly #byKey = new Map<PartitionKey, PoppedPartition[]>()
 
-  constructor({ live, letGo }: DeliveryParts) {
+  constructor({ live, letGo, low }: DeliveryParts) {
     this.retries = new Retries(live)
     this.#letGo = letGo
+    this.#low = low
   }
 
   /** What a group has done with a partition; undefined while it has done nothing. */
@@ -189,6 +193,8 @@ export class Delivery {
     const there = this.find(group, key)
     if (there !== undefined) return there
     const made = new PoppedPartition(group, key)
+    // What went before the group did anything was passed by.
+    made.horizon(this.#low(key))
     this.restore(made)
     return made
   }

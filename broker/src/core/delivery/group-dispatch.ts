@@ -102,6 +102,11 @@ export class GroupDispatch {
     return !topic.isPaused && topic.mode !== 'broadcast'
   }
 
+  /** How much more the consumer may have in hand. */
+  roomOf(consumer: string): ReturnType<InFlight['room']> {
+    return this.inFlight.room(consumer, { policy: this.#group.policy, sets: this.sets })
+  }
+
   /** The partition of a popped topic. */
   partition(key: PartitionKey): PartitionDispatch {
     const there = this.#partitions.get(key)
@@ -158,12 +163,26 @@ export class GroupDispatch {
   dropTopic(id: TopicId): void {
     if (this.#gone.has(id)) return
     const dropped = [...this.#partitions.keys()].filter((key) => topicOfKey(key) === id)
+    this.#gone.add(id)
     for (const key of dropped) {
+      this.partition(key).book.abandon(() => true)
       this.#partitions.delete(key)
       this.#ready.delete(key)
     }
-    this.#gone.add(id)
+    const { retries } = this.#parts.delivery
+    this.retries.book.abandon((number) => {
+      const retry = retries.get(number)
+      return retry === undefined || this.isGone(retry.key)
+    })
     this.#recount()
+  }
+
+  /** The topics that it reads, and those that it has messages of. */
+  topicsInHand(): Set<TopicId> {
+    const topics = new Set(this.#topics.keys())
+    for (const key of this.#partitions.keys()) topics.add(topicOfKey(key))
+    for (const { key } of this.retries.all()) topics.add(topicOfKey(key))
+    return topics
   }
 
   /** The topic has partitions here. */
@@ -200,10 +219,9 @@ export class GroupDispatch {
   }
 
   /** The partitions whose next record has to tell what a filter passed by. */
-  takePassed(): PartitionDispatch[] {
-    const passed = [...this.#passed].filter(({ hasPassed }) => hasPassed)
-    this.#passed.clear()
-    return passed
+  passed(): PartitionDispatch[] {
+    for (const partition of this.#passed) if (!partition.hasPassed) this.#passed.delete(partition)
+    return [...this.#passed]
   }
 
   /** The time of a retry has come. */
@@ -267,8 +285,7 @@ export class GroupDispatch {
     for (const { book } of this.#partitions.values())
       for (const [, { consumer }] of book.held()) this.inFlight.count(consumer, 1)
     for (const [number, { consumer }] of this.retries.book.held()) {
-      const retry = this.#parts.delivery.retries.get(number)
-      if (retry !== undefined && !this.isGone(retry.key)) this.inFlight.count(consumer, 1)
+      if (this.#parts.delivery.retries.get(number) !== undefined) this.inFlight.count(consumer, 1)
     }
   }
 

@@ -102,6 +102,15 @@ export class LeaseBook {
     }
   }
 
+  /** Nobody has these any more, for they are gone. What is in hand is counted anew afterwards. */
+  abandon(isGone: (number: number) => boolean): void {
+    for (const [number] of [...this.held()]) {
+      if (!isGone(number)) continue
+      this.#granted.delete(number)
+      this.free.add(number)
+    }
+  }
+
   /** The lease is over. */
   expire(number: number): void {
     assert(!this.isSettling(number), 'what is being settled does not expire')

@@ -98,7 +98,9 @@ export class Moving {
     const { place, number, group } = move
     const { log, onRetry, onRefused, onSettled } = this.#parts
     const refused = (): void => {
-      settlement.refused()
+      // Of a topic that is gone nothing is in hand any more.
+      if (group.isGone(place.key)) settlement.applied()
+      else settlement.refused()
       done.resolve(false)
       onRefused(group, place, [number])
       onSettled(group, place)
@@ -190,6 +192,10 @@ function attemptsOf({ place, number, outcome, error, consumer, nowMs }: Move): F
   }
   if (outcome === 'expired') return unanswered(lease, nowMs)
   const { earlier, attempt: n, at } = lease
+  const last = earlier.at(-1)
+  // Taken away from its consumer, and failed after all: that delivery is told already, as one without an answer.
+  if (lease.nonce === 0 && lease.consumer !== '' && last?.n === n)
+    return [...earlier.slice(0, -1), { ...last, outcome, ...told }]
   // Given back, and failed after all: that delivery counts again, and when it began is forgotten.
   if (lease.nonce === 0)
     return [

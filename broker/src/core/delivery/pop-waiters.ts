@@ -3,6 +3,8 @@ import type { TopicId } from '@popmq/protocol'
 interface Waiter {
   readonly topics: ReadonlySet<TopicId>
   readonly retriesOnly: boolean
+  /** Whether it may take anything: who is at a limit lets others go first. */
+  readonly hasRoom: () => boolean
   readonly wake: () => void
 }
 
@@ -24,6 +26,7 @@ export class PopWaiters {
   wakeOne(topic: TopicId, isRetry: boolean): void {
     for (const waiter of this.#waiting) {
       if (!waiter.topics.has(topic) || (waiter.retriesOnly && !isRetry)) continue
+      if (!waiter.hasRoom()) continue
       this.#waiting.delete(waiter)
       waiter.wake()
       return

@@ -74,10 +74,7 @@ export class Popping {
 
   async #pop(group: GroupDispatch, asked: PopAsked): Promise<Popped> {
     for (;;) {
-      const { left, reason } = group.inFlight.room(asked.consumer, {
-        policy: group.group.policy,
-        sets: group.sets,
-      })
+      const { left, reason } = group.roomOf(asked.consumer)
       if (reason !== undefined) return { ...nothing, reason }
       const room = new Room({ max: Math.min(asked.max, left), maxBytes: asked.maxBytes })
       const missing = group.pick(room, asked)
@@ -144,7 +141,7 @@ export class Popping {
   #append(group: GroupDispatch, record: LeasedRecord, batches: readonly Batch[]): LogPosition {
     try {
       const { runs } = record
-      const passed = group.takePassed().filter((place) => !batches.some((b) => b.place === place))
+      const passed = group.passed().filter((place) => !batches.some((b) => b.place === place))
       const body = encodeLeased({ ...record, runs: [...runs, ...passed.map(passedRun)] })
       const end = this.#parts.log.appendControl({ kind: 'leased', body }, { isPatient: true })
       for (const place of passed) place.told()
@@ -161,7 +158,7 @@ export class Popping {
 
   /** What a filter passes by is told even when nothing is handed out. */
   #tellPassed(group: GroupDispatch): void {
-    const passed = group.takePassed()
+    const passed = group.passed()
     if (passed.length === 0) return
     const at = this.#parts.clock.now()
     const head = { groupId: group.id, nonce: 0, at, until: at, consumer: '' }

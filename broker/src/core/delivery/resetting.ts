@@ -79,7 +79,11 @@ export class Resetting {
   }
 
   /** What the group will be handed again is withheld until the record is applied, and then begins anew. */
-  #reopen(group: GroupDispatch, partition: PartitionDispatch, { to, end, isOver }: Reopening): void {
+  #reopen(
+    group: GroupDispatch,
+    partition: PartitionDispatch,
+    { to, end, isOver }: Reopening,
+  ): void {
     const { book, key } = partition
     const done = deferred<boolean>()
     const reopened = book.settle(this.#reopened(group, partition, to), done.promise)

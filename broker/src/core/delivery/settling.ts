@@ -14,6 +14,7 @@ import type { DeliveryLog } from './delivery-log.ts'
 import type { GroupDispatch } from './group-dispatch.ts'
 import type { LeaseToken } from './lease-token.ts'
 import { givenBack, type Lease, unanswered } from './lease.ts'
+import { byLease, type HeldPlace } from './held-place.ts'
 import { encodeLeased, type LeasedRun } from './leased-record.ts'
 import type { Move, Moving } from './moving.ts'
 import type { LeasePlace } from './pick.ts'
@@ -37,12 +38,6 @@ export interface Nack {
   readonly delayMs: number | undefined
   /** False: give the message up at once. */
   readonly retriable: boolean
-}
-
-/** One message of a place. */
-export interface HeldPlace {
-  readonly place: LeasePlace
-  readonly number: number
 }
 
 /** A handle that names something. */
@@ -89,7 +84,7 @@ export class Settling {
     await resetsOver(group)
     const { results, current, waiting } = this.#judge(group, leases)
     let end: LogPosition | undefined
-    let failed: unknown
+    let failed: MqError | undefined
     // All of them before the first is carried out: nothing else may happen to the last meanwhile.
     const moves = current.map(({ place, number, at }) => {
       return { at, carryOut: moving.begin(moveOf({ group, place, number }, nack, clock.now())) }
@@ -285,19 +280,4 @@ function grouped(named: readonly Named[]): [LeasePlace, Named[]][] {
 function runOf({ key, generation }: LeasePlace, all: readonly Named[]): LeasedRun {
   const numbers = all.map(numberOf).toSorted((a, b) => a - b)
   return { key, generation, attempt: 0, next: offset(0), numbers }
-}
-
-function byLease(
-  named: readonly HeldPlace[],
-): Map<Lease, { readonly place: LeasePlace; readonly numbers: number[] }> {
-  const leases = new Map<Lease, { place: LeasePlace; numbers: number[] }>()
-  for (const { place, number } of named) {
-    const lease = place.book.leaseOf(number)
-    if (lease === undefined) continue
-    const there = leases.get(lease)
-    if (there === undefined) leases.set(lease, { place, numbers: [number] })
-    else there.numbers.push(number)
-  }
-  for (const { numbers } of leases.values()) numbers.sort((a, b) => a - b)
-  return leases
 }

@@ -43,14 +43,25 @@ function missing(story: MessageStory, letters: readonly ShownLetter[]): string[]
     return isDead ? [...found, `${name} was told to be dead and is not`] : found
   if (settles.some(({ result }) => result === 'acked'))
     found.push(`${name} was acknowledged and is dead`)
-  for (const { result, handed, isRetriable } of settles) {
+  for (const settle of settles) {
+    const { result, handed } = settle
     if (result !== 'retrying' && result !== 'dead') continue
-    const outcome = isRetriable ? 'nack' : 'rejected'
-    const isTold = letter.told.some(
-      (each) =>
-        each.n === handed.attempt && each.outcome === outcome && each.consumer === handed.consumer,
-    )
-    if (!isTold) found.push(`${name}: its letter tells no ${outcome} of delivery ${handed.attempt}`)
+    if (!letter.told.some((each) => isTold(story, settle, each)))
+      found.push(
+        `${name}: its letter does not tell how delivery ${handed.attempt} ended (${result})`,
+      )
   }
   return found
+}
+
+function isTold(
+  story: MessageStory,
+  { handed, isRetriable, answeredMs }: MessageStory['settles'][number],
+  { n, consumer, outcome }: ShownLetter['told'][number],
+): boolean {
+  if (outcome !== (isRetriable ? 'nack' : 'rejected')) return false
+  // Of a lease that was lost with a crash nobody knows who had it, or which delivery it was.
+  const [first = handed] = story.handed
+  if (story.hasLifeEnd(first.askedMs, answeredMs) && n <= handed.attempt) return true
+  return n === handed.attempt && consumer === handed.consumer
 }

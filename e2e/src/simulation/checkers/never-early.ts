@@ -79,7 +79,10 @@ function retried(story: MessageStory): string[] {
     if (settle.result !== 'retrying') return []
     const { handed, answeredMs } = settle
     const next = story.handed.find(
-      (each) => each.atMs > answeredMs && each.generation === handed.generation,
+      (each) =>
+        each.atMs > answeredMs &&
+        each.attempt > handed.attempt &&
+        each.generation === handed.generation,
     )
     if (next === undefined || isHurried(story, settle, next.atMs)) return []
     const waitedMs = next.atMs - settle.askedMs

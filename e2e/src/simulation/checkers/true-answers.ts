@@ -69,7 +69,9 @@ function mayBeSettled(story: MessageStory, settle: Settle, removals: readonly Re
       (other.verb === 'ack' || other.verb === 'nack') &&
       (other.result === undefined || settling.has(other.result) || other.answeredMs > answeredMs),
   )
-  const isMoved = story.leaseEnd(handed, answeredMs) <= answeredMs + 1 && isLast(story, settle)
+  const isOver =
+    story.leaseEnd(handed, answeredMs) <= answeredMs + 1 || story.mayBeGivenBack(handed, answeredMs)
+  const isMoved = isOver && isLast(story, settle)
   const isGivenUp = story.retryChanges.some(
     (change) => change.number === number && change.to === 'dead' && change.askedMs < answeredMs,
   )

@@ -1,5 +1,5 @@
 import type { Plant } from './plant.ts'
-import { type Method, type MethodName, patchMethod } from './product-patch.ts'
+import { answerOneLate, type Method, type MethodName, patchMethod } from './product-patch.ts'
 
 /** Bugs in the broker's own code. */
 export const brokerPlants: readonly Plant[] = [
@@ -120,17 +120,6 @@ function forgetFifthRun(judge: Method): Method {
     const isForgotten =
       verdict.kind === 'duplicate' && bases.length > 4 && !bases.slice(-4).includes(base)
     return isForgotten ? { kind: 'append' } : verdict
-  }
-}
-
-/** Answers each call but the first with what it would have answered to the one before. */
-function answerOneLate(original: Method): Method {
-  const last = new WeakMap<object, unknown>()
-  return function (...args) {
-    const answer = original.apply(this, args)
-    const earlier = last.get(this as object)
-    last.set(this as object, answer)
-    return earlier ?? answer
   }
 }
 

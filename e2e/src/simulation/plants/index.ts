@@ -1,4 +1,5 @@
 import { brokerPlants } from './broker-plants.ts'
+import { deliveryPlants } from './delivery-plants.ts'
 import { groupPlants } from './group-plants.ts'
 import type { Plant } from './plant.ts'
 import { registryPlants } from './registry-plants.ts'
@@ -10,6 +11,7 @@ export const plants: readonly Plant[] = [
   ...brokerPlants,
   ...registryPlants,
   ...groupPlants,
+  ...deliveryPlants,
 ]
 
 export function plantNamed(name: string): Plant | undefined {

@@ -8,6 +8,8 @@ export interface Plant {
   readonly what: string
   /** It can show in seeds with a group only. */
   readonly isAboutGroups?: boolean
+  /** It can show in seeds with consumers that pop only. */
+  readonly isAboutDeliveries?: boolean
   /** Puts itself between a broker and its disk. */
   readonly wrapStorage?: (storage: Storage) => Storage
   /** Puts itself between a coordinator and its registry. */

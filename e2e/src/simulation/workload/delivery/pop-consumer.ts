@@ -70,16 +70,16 @@ export class PopConsumer {
         await sleep(client.parts.clock, 30 + random.next() * 200)
       }
     }
-    await Promise.all(this.#inHand)
+    while (this.#inHand.size > 0) await Promise.all(this.#inHand)
   }
 
   leave(): void {
     this.#isLeaving = true
   }
 
-  /** Acknowledges what another one was handed. */
-  takeOver(handed: Handed): Promise<void> {
-    return this.#settler.settle([handed], { verb: 'ack' })
+  /** Acknowledges what another one was handed, who does not wait for it. */
+  takeOver(handed: Handed): void {
+    this.#track(this.#settler.settle([handed], { verb: 'ack' }))
   }
 
   /** The brokers that lead partitions of the topic. */
@@ -206,7 +206,7 @@ export class PopConsumer {
       case 'release':
         return this.#settler.settle([handed], { verb: 'release' })
       case 'hand_over':
-        return (another() ?? this).takeOver(handed)
+        return void (another() ?? this).takeOver(handed)
       case 'nack': {
         const delayMs = random.next() < 0.2 ? between(random, 0, 800) : undefined
         return this.#settler.settle([handed], { verb: 'nack', delayMs })
