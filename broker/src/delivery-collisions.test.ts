@@ -162,6 +162,17 @@ void test('a topic is deleted under live handles, and one of its name is made: n
   assert.deepEqual(values(await world.pop({ topics: [again.id] })), ['c'])
 })
 
+void test('a lease ends also when its group read no topic while the broker began', async () => {
+  const world = await new DeliveryWorld().start()
+  await world.send(['a'])
+  await world.pop({ invisibleMs: 5_000 })
+  await world.states()
+  world.world.groups = [servedGroup({ topics: [] })]
+  await world.world.restart('lose')
+  await world.world.push({ groups: [servedGroup()] })
+  assert.deepEqual(values(await world.pop({ waitMs: 10_000 })), ['a'])
+})
+
 void test('a topic that is deleted while a failed message of it is read leaves no copy behind', async () => {
   const { world, disk } = await gatedWorld()
   await world.send(['a'])

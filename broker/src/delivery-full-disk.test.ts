@@ -77,6 +77,22 @@ void test('leases end while the disk is full: their messages are handed out, or 
   assert.deepEqual([...again, ...third].filter(({ value }) => value === 'thrice').length, 1)
 })
 
+void test('a nack that is refused ends no lease before its time, whatever the clock did', async () => {
+  const world = await new DeliveryWorld().start()
+  await world.send(['a', 'b'])
+  const held = await world.pop({ invisibleMs: 20_000 })
+  await world.states()
+  await fill(world)
+  assert.equal(await outcome(world.nack(held.slice(0, 1), { delayMs: 60_000 })), 'outcome_unknown')
+  world.clock.setWall(world.clock.now() + 3_600_000)
+  assert.equal(await outcome(world.nack(held.slice(1))), 'disk_full')
+  world.world.storage.setCapacity(2 ** 40)
+  await world.clock.run(5_000)
+  assert.deepEqual(await world.states(), { ...none, leased: 1, retrying: 1 })
+  await world.clock.run(15_000)
+  assert.deepEqual(await world.states(), { ...none, ready: 1, retrying: 1 })
+})
+
 void test('a pop that cannot be written down hands out nothing, and the messages keep their order', async () => {
   const world = await new DeliveryWorld().start()
   await world.send(['a', 'b', 'c', 'd'])

@@ -120,4 +120,17 @@ void test('a lease that was taken away counts as a delivery, told with the time 
   assert.deepEqual(await world.ack([held]), ['already'])
 })
 
+void test('a delivery that was taken away and failed after all is one, and told as failed', async () => {
+  const world = await new DeliveryWorld().start()
+  await world.send(['slow'])
+  const held = await world.pop({ consumer: 'a' })
+  const place = { topicId: topicId(1), partition: partitionNumber(0), offset: offset(0) }
+  await world.world.ask(inflightRelease, { groupId: popGroup, messages: [place] })
+  await world.nack(held, { delayMs: 0 })
+  const [retry] = await world.pop({ waitMs: 1_000 })
+  const told = retry?.history.map(({ n, outcome, consumer }) => [n, outcome, consumer])
+  assert.deepEqual(told, [[1, 'nack', 'a']])
+  assert.equal(retry?.attempt, 2)
+})
+
 const none = { ready: 0, leased: 0, retrying: 0, parked: 0, dead: 0, acked: 0, skipped: 0 }

@@ -64,6 +64,7 @@ export class Delivering {
   readonly #parts: DeliveringParts
   readonly #intents = new Intents()
   readonly #closing = new AbortController()
+  #groups: readonly ServedGroup[] = []
   readonly #entry = new EntryView()
 
   constructor(parts: DeliveringParts) {
@@ -101,9 +102,11 @@ export class Delivering {
 
   /** Takes the list of groups anew; resolves once resets in it are carried out, however long a full disk takes. */
   async update(groups: readonly ServedGroup[]): Promise<void> {
+    this.#groups = groups
     while (!this.#closing.signal.aborted) {
       try {
-        return await this.dispatch.update(groups)
+        // While a full disk was waited for a newer list may have come.
+        return await this.dispatch.update(this.#groups)
       } catch (error) {
         if (!isMqError(error)) throw error
         await sleep(this.#parts.clock, retryMs, this.#closing.signal)
@@ -135,8 +138,7 @@ export class Delivering {
 
   /** A record that a view points at now. */
   async readRecord({ position, bytes }: RecordPlace): Promise<RecordView> {
-    const slices = await this.log.pinned(() => this.log.read([{ position, bytes }]))
-    return new RecordView(together(slices, bytes))
+    return new RecordView(await this.log.pinned(() => this.log.readOne({ position, bytes })))
   }
 
   /** A dead letter's record; undefined when it is not there any more. */
@@ -149,7 +151,7 @@ export class Delivering {
       if (letter < low || letter >= high) return undefined
       const entries = await viewSet.queues.slice(key, letter, { maxEntries: 1 })
       const { position, size: bytes } = entries.entry(0, this.#entry)
-      return new RecordView(together(await this.log.read([{ position, bytes }]), bytes))
+      return new RecordView(await this.log.readOne({ position, bytes }))
     })
   }
 
@@ -212,6 +214,7 @@ export class Delivering {
         await views.whenApplied(end)
       },
       read: (places) => readAll(reader, places),
+      readOne: async (place) => together(await readAll(reader, [place]), place.bytes),
       pinned: (reading) => reader.pinned(reading),
       until: (end, drop) => this.#intents.until(end, drop),
     }

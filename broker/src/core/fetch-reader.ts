@@ -15,8 +15,10 @@ export interface FetchReaderParts {
   readonly queues: Pick<ConsumeQueues, 'bounds' | 'slice' | 'sliceNow'>
   readonly log: Pick<LogReader, 'pinned' | 'read'>
   readonly topics: Pick<Topics, 'led'>
-  /** The offsets that a group has set aside. @defaultValue none */
-  readonly asideOf?: (group: GroupId, key: PartitionKey) => ReadonlySet<Offset> | undefined
+  /** What groups have set aside comes to them as retries. @defaultValue nothing */
+  readonly aside?: {
+    asideOf(group: GroupId, key: PartitionKey): ReadonlySet<Offset> | undefined
+  }
 }
 
 export interface Fetched {
@@ -136,7 +138,7 @@ export class FetchReader {
     const wanted = asked.tagHashes === undefined ? undefined : new Set(asked.tagHashes)
     const { grant } = asked
     // What the group has set aside comes to it as a retry.
-    const aside = grant === undefined ? undefined : this.#parts.asideOf?.(grant.groupId, key)
+    const aside = grant === undefined ? undefined : this.#parts.aside?.asideOf(grant.groupId, key)
     const stretches: Stretch[] = []
     let bytes = 0
     let next: Offset = range.from

@@ -141,11 +141,7 @@ export class RecoveredSet {
     })
     const log = this.#openLog(views, onFailed)
     views.follow(log.tail)
-    const cache = new BlockCache(this.#segments, {
-      blockBytes: options.cacheBlockBytes,
-      cacheBytes: options.cacheBytes,
-      readsInFlight: options.catchUpReads,
-    })
+    const cache = this.#openCache()
     const reader = new LogReader(log.tail, cache)
     const dedupWindowMs = (id: TopicId): number => topics.dedupWindowMs(id)
     const appender = new Appender({ ...state, log, crc32, epoch, dedupWindowMs })
@@ -165,26 +161,15 @@ export class RecoveredSet {
     const started = appender.appendControl({ kind: 'epoch_start', body: new Uint8Array(0) })
     await this.#beginEpoch(log, started)
     const { lastAppendedAt } = this.facts
-    const delivering = new Delivering({
-      ...this.#parts,
-      ...grant,
-      ...parts,
-      reader,
-      lastAppendedAt,
-      onFailed: fail,
-    })
+    const all = { ...this.#parts, ...grant, ...parts }
+    const delivering = new Delivering({ ...all, reader, lastAppendedAt, onFailed: fail })
     leading.delivering = delivering
     const set = new ReplicaSet({
       ...parts,
       queues,
       delivering,
       space: () => storage.space(),
-      reader: new FetchReader({
-        queues,
-        log: reader,
-        topics,
-        asideOf: (group, key) => delivering.asideOf(group, key),
-      }),
+      reader: new FetchReader({ queues, log: reader, topics, aside: delivering }),
       retention: new Retention({ queues, topics }),
       cleaner,
       checkpointer,
@@ -193,6 +178,12 @@ export class RecoveredSet {
     })
     delivering.start(grant.groups, grant.handleKeys)
     return set
+  }
+
+  #openCache(): BlockCache {
+    const { cacheBlockBytes, cacheBytes, catchUpReads } = this.#parts.options
+    const sizes = { blockBytes: cacheBlockBytes, cacheBytes, readsInFlight: catchUpReads }
+    return new BlockCache(this.#segments, sizes)
   }
 
   /** On a full disk the record waits in memory and reads go on: nothing is acknowledged before it is synced. */

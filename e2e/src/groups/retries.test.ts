@@ -13,7 +13,7 @@ function read(
   const loop = async (): Promise<void> => {
     for await (const { messages } of consumer) {
       for (const message of messages) {
-        seen.push(`${message.value}/${message.attempt}`)
+        seen.push(`${String(message.value)}/${message.attempt}`)
         if (fails(message.value, message.attempt)) await consumer.retry(message)
       }
     }

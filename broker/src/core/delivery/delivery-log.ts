@@ -14,6 +14,8 @@ export interface DeliveryLog {
   whenDone(end: LogPosition): Promise<void>
   /** The bytes of these records, in their order. */
   read(places: readonly RecordPlace[]): Promise<Uint8Array[]>
+  /** The bytes of one record, side by side. */
+  readOne(place: RecordPlace): Promise<Uint8Array>
   /** Runs `reading` while what it looks up cannot go. */
   pinned<T>(reading: () => Promise<T>): Promise<T>
   /** Appended and not yet applied: calls `drop` then. */

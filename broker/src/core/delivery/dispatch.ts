@@ -73,7 +73,6 @@ export class Dispatch {
       load,
       retriesHeld: () => delivery.retries.size,
       onRetry: (group, number) => this.retryAppended(group.id, number),
-      onRefused: (group, place, numbers) => this.#expiring.watchAgain(group, place, numbers),
       onSettled: (group, place) => group.settled(place),
     })
     this.#expiring = new Expiring({
@@ -221,7 +220,7 @@ export class Dispatch {
   #honour(group: GroupDispatch): void {
     const { delivery } = this.#parts
     for (const { groupId, key, open } of delivery.partitions()) {
-      if (groupId !== group.id || group.topic(topicOfKey(key)) === undefined) continue
+      if (groupId !== group.id || open.size === 0) continue
       this.#watch(group, group.partition(key), open)
     }
     for (const retry of delivery.retries.of(group.id)) {

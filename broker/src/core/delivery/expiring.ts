@@ -49,17 +49,6 @@ export class Expiring {
     this.#alarms.set(clock.monotonic() + lease.lease.until - clock.now(), lease)
   }
 
-  /** What was to be settled was not: its lease may have ended meanwhile. */
-  watchAgain(group: GroupDispatch, place: LeasePlace, numbers: readonly number[]): void {
-    const { clock } = this.#parts
-    for (const number of numbers) {
-      const lease = place.book.leaseOf(number)
-      if (lease === undefined || lease.nonce === 0) continue
-      const atMs = clock.monotonic() + Math.max(retryMs, lease.until - clock.now())
-      this.#alarms.set(atMs, { groupId: group.id, place, numbers: [number], lease })
-    }
-  }
-
   close(): void {
     this.#alarms.close()
   }
@@ -69,35 +58,39 @@ export class Expiring {
     const group = this.#parts.group(groupId)
     if (group === undefined || group.isGone(place.key)) return
     for (const number of numbers) {
-      if (!isCurrent(granted, number) || place.book.isSettling(number)) continue
-      this.#expire({ group, place, number })
+      if (!isCurrent(granted, number)) continue
+      // What settles it may be refused, and nobody waits for what a reset does with it.
+      if (place.book.isSettling(number) || group.resetsOver !== undefined)
+        this.#again(granted, number)
+      else this.#expire(granted, group, number)
     }
   }
 
-  #expire({
-    group,
-    place,
-    number,
-  }: {
-    group: GroupDispatch
-    place: LeasePlace
-    number: number
-  }): void {
+  #expire(granted: GrantedLease, group: GroupDispatch, number: number): void {
     const { clock, move, onFailed } = this.#parts
+    const { place } = granted
     const lease = place.book.leaseOf(number)
     if (lease === undefined) return
-    // Leases that end meanwhile are looked at again.
-    if (group.resetsOver !== undefined) return this.watchAgain(group, place, [number])
     const expiries = place.expiriesBefore(number) + lease.earlier.length + 1
     if (lease.attempt < group.group.policy.maxAttempts && expiries <= freeExpiries)
       return this.#free(group, place, number)
-    move({ group, place, number, outcome: 'expired', nowMs: clock.now() }).catch(
+    move({ group, place, number, outcome: 'expired', nowMs: clock.now() }).then(
+      (moved) => {
+        if (moved === undefined) this.#again(granted, number)
+      },
       (error: unknown) => {
         if (!isMqError(error)) return onFailed(error)
-        // It stays where it is, and is tried again; see `watchAgain`. What never fits is handed out again instead.
+        // What never fits is handed out again instead.
         if (isMqError(error, 'message_too_large')) this.#free(group, place, number)
+        else this.#again(granted, number)
       },
     )
+  }
+
+  /** It stays where it is, and is looked at again. */
+  #again({ groupId, place, lease }: GrantedLease, number: number): void {
+    const atMs = this.#parts.clock.monotonic() + retryMs
+    this.#alarms.set(atMs, { groupId, place, numbers: [number], lease })
   }
 
   #free(group: GroupDispatch, place: LeasePlace, number: number): void {

@@ -27,14 +27,12 @@ export interface MovingParts {
   readonly setId: number
   /** The time by which retries are due. */
   readonly dueTime: { readonly nowMs: () => TimeMs }
-  readonly log: Pick<DeliveryLog, 'appendCopy' | 'read' | 'pinned' | 'until'>
+  readonly log: Pick<DeliveryLog, 'appendCopy' | 'readOne' | 'pinned' | 'until'>
   readonly load: (key: PartitionKey, from: Offset) => Promise<unknown>
   /** Retries held on this set; beyond `mostRetries` failures stay where they are. */
   readonly retriesHeld: () => number
   /** A retry was appended and applied. */
   readonly onRetry: (group: GroupDispatch, number: number) => void
-  /** The messages were not moved after all: their leases may be over by now. */
-  readonly onRefused: (group: GroupDispatch, place: LeasePlace, numbers: readonly number[]) => void
   /** Moved or not: what waited for that can go on. */
   readonly onSettled: (group: GroupDispatch, place: LeasePlace) => void
 }
@@ -95,14 +93,13 @@ export class Moving {
     settlement: Settlement,
     done: Deferred<boolean>,
   ): Promise<Moved | undefined> {
-    const { place, number, group } = move
-    const { log, onRetry, onRefused, onSettled } = this.#parts
+    const { place, group } = move
+    const { log, onRetry, onSettled } = this.#parts
     const refused = (): void => {
       // Of a topic that is gone nothing is in hand any more.
       if (group.isGone(place.key)) settlement.applied()
       else settlement.refused()
       done.resolve(false)
-      onRefused(group, place, [number])
       onSettled(group, place)
     }
     try {
@@ -133,7 +130,7 @@ export class Moving {
     const located = await this.#locate(place, number)
     if (located === undefined) return undefined
     const { log, crc32, setId, retriesHeld } = this.#parts
-    const bytes = together(await log.read([located]))
+    const bytes = await log.readOne(located)
     if (group.isGone(place.key)) return undefined
     const attempts = attemptsOf(move)
     const verdict = this.#verdict(move, attempts)
@@ -204,16 +201,4 @@ function attemptsOf({ place, number, outcome, error, consumer, nowMs }: Move): F
     ]
   const heldMs = Math.max(0, nowMs - at)
   return [...earlier, { n, at, heldMs, outcome, ...named(lease.consumer), ...told }]
-}
-
-function together(slices: readonly Uint8Array[]): Uint8Array {
-  const [only] = slices
-  if (only !== undefined && slices.length === 1) return only
-  const bytes = new Uint8Array(slices.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const slice of slices) {
-    bytes.set(slice, at)
-    at += slice.length
-  }
-  return bytes
 }
