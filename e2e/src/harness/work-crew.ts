@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Cluster } from './cluster.ts'
 import { startPopmq } from './popmq.ts'
-import type { Program } from './program.ts'
+import type { JsonLine, Program } from './program.ts'
 import type { Scene } from './scenario.ts'
 
 export interface CrewSettings {
@@ -115,7 +115,8 @@ export class WorkCrew {
       ),
     )
     this.#scene.onFailure(() => {
-      const failed = program.lines.filter(({ result }) => result !== 'done')
+      const isOdd = ({ result }: JsonLine): boolean => result === 'lost' || result === 'released'
+      const failed = program.lines.filter(isOdd)
       const told = [...failed.map((line) => JSON.stringify(line)), program.stderr].join('\n')
       return told === '' ? '' : `── ${name}\n${told}`
     })
@@ -129,6 +130,8 @@ export class WorkCrew {
       `value=\${line#*'"value":'}`,
       `id=\${value#*'"id":"'}`,
       `id=\${id%%'"'*}`,
+      // The worker was killed before it told the message.
+      '[ -n "$id" ] || exit 1',
       'echo "handled $WORKER $id $POPMQ_ATTEMPT" >> "$HANDLED"',
       this.#settings.verdict ?? 'exit 0',
     ].join('\n')

@@ -46,7 +46,10 @@ export class Expiring {
   /** The lease is over when its `until` comes. */
   watch(lease: GrantedLease): void {
     const { clock } = this.#parts
-    this.#alarms.set(clock.monotonic() + lease.lease.until - clock.now(), lease)
+    const { at, until } = lease.lease
+    // No longer than it was granted for: the wall clock may have been set back since.
+    const leftMs = Math.min(until - clock.now(), until - at)
+    this.#alarms.set(clock.monotonic() + leftMs, lease)
   }
 
   close(): void {

@@ -143,11 +143,16 @@ export class Settling {
     return this.#waited(results, waiting)
   }
 
-  /** Takes leases away: their messages can be handed out at once, and the delivery counts. @returns which were held */
+  /**
+   * Takes leases away: their messages can be handed out at once, and the delivery counts, unless it was the last one.
+   * @returns which were held
+   */
   takeBack(group: GroupDispatch, places: readonly HeldPlace[]): boolean[] {
     const nowMs = this.#parts.clock.now()
     const held = places.filter(({ place, number }) => place.book.isHeld(number))
+    const { maxAttempts } = group.group.policy
     this.#change(group, held, (lease) => {
+      if (lease.attempt >= maxAttempts) return givenBack(lease, nowMs)
       return { ...lease, nonce: 0, at: nowMs, until: nowMs, earlier: unanswered(lease, nowMs) }
     })
     for (const { place, number } of held) group.returned(place, number)

@@ -52,7 +52,10 @@ function whyNot(story: MessageStory, settle: Settle, { removals }: History): str
     case 'unknown':
     case 'foreign':
       return 'and it was a good handle'
-    default:
+    case 'acked':
+    case 'extended':
+    case 'released':
+    case undefined:
       return undefined
   }
 }

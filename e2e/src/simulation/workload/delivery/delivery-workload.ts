@@ -158,7 +158,7 @@ export class DeliveryWorkload {
     }
     const own = this.#consumersOf(group.id)
     for (const consumer of own) consumer.leave()
-    await Promise.all(own.map((consumer) => this.#consumers.get(consumer)))
+    await Promise.all(own.flatMap((consumer) => this.#consumers.get(consumer) ?? []))
   }
 
   #consumersOf(group: number): PopConsumer[] {

@@ -171,12 +171,18 @@ export class PopConsumer {
   }
 
   #track(work: Promise<void>): void {
-    this.#inHand.add(work)
-    const done = (): void => void this.#inHand.delete(work)
-    work.then(done, (error: unknown) => {
-      done()
+    const ended = this.#end(work)
+    this.#inHand.add(ended)
+    void ended.then(() => this.#inHand.delete(ended))
+  }
+
+  /** Never rejects. */
+  async #end(work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
       this.parts.defect(`${this.parts.name} broke: ${String(error)}`)
-    })
+    }
   }
 
   async #ackAll(handed: readonly Handed[]): Promise<void> {
@@ -185,7 +191,7 @@ export class PopConsumer {
   }
 
   async #handle(handed: Handed, fate: Fate): Promise<void> {
-    const { random, plan, another, otherGroup } = this.parts
+    const { random, plan, otherGroup } = this.parts
     if (fate === 'silent') return
     await this.#pass(plan.handleMs)
     if (random.next() < 0.03)
@@ -206,7 +212,7 @@ export class PopConsumer {
       case 'release':
         return this.#settler.settle([handed], { verb: 'release' })
       case 'hand_over':
-        return void (another() ?? this).takeOver(handed)
+        return this.#handOver(handed)
       case 'nack': {
         const delayMs = random.next() < 0.2 ? between(random, 0, 800) : undefined
         return this.#settler.settle([handed], { verb: 'nack', delayMs })
@@ -214,6 +220,11 @@ export class PopConsumer {
       case 'reject':
         return this.#settler.settle([handed], { verb: 'nack', isRetriable: false })
     }
+  }
+
+  #handOver(handed: Handed): void {
+    const other = this.parts.another() ?? this
+    other.takeOver(handed)
   }
 
   #pass(mostMs: number): Promise<void> {

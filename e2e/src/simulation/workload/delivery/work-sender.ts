@@ -7,7 +7,7 @@ import type { DeliveryPlan } from '../../swarm.ts'
 import type { WireClient } from '../wire-client.ts'
 import type { Settle } from '../wire-lane.ts'
 import { WireProducer } from '../wire-producer.ts'
-import { DelayChanger } from './delay-changer.ts'
+import { type Delayed, DelayChanger } from './delay-changer.ts'
 
 export interface WorkSenderParts {
   readonly name: string
@@ -103,19 +103,23 @@ export class WorkSender {
 
   /** What becomes of a delayed message then. */
   #stored({ delay, receipt, state }: Send): void {
-    const { book, topic, client, defect } = this.#parts
+    const { book, topic, client } = this.#parts
     if (delay === undefined || state !== 'ok' || receipt === undefined) return
     const node = book.leaders.get(partitionName(topic.id, receipt.partition))
     if (node === undefined) return
     const delayMs =
       'delayMs' in delay ? delay.delayMs : Math.max(0, delay.deliverAt - client.parts.clock.now())
-    const delayed = { number: receipt.offset, node }
-    const change = this.#changer.meddle(delayed, Math.min(delayMs, 5_000))
+    const change = this.#meddle({ number: receipt.offset, node }, Math.min(delayMs, 5_000))
     this.#changes.add(change)
-    const done = (): void => void this.#changes.delete(change)
-    change.then(done, (error: unknown) => {
-      done()
-      defect(`changing a delayed message broke: ${String(error)}`)
-    })
+    void change.then(() => this.#changes.delete(change))
+  }
+
+  /** Never rejects. */
+  async #meddle(delayed: Delayed, delayMs: number): Promise<void> {
+    try {
+      await this.#changer.meddle(delayed, delayMs)
+    } catch (error) {
+      this.#parts.defect(`changing a delayed message broke: ${String(error)}`)
+    }
   }
 }
