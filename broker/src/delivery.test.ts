@@ -133,4 +133,13 @@ void test('a delivery that was taken away and failed after all is one, and told 
   assert.equal(retry?.attempt, 2)
 })
 
+void test('of two handles of one message the one that is good counts, whatever stands in front of it', async () => {
+  const world = await new DeliveryWorld().start()
+  await world.send(['twice'])
+  const old = await world.pop({ invisibleMs: 200 })
+  await world.clock.run(300)
+  const good = await world.pop()
+  assert.deepEqual(await world.ack([...old, ...good, ...good]), ['expired', 'acked', 'already'])
+})
+
 const none = { ready: 0, leased: 0, retrying: 0, parked: 0, dead: 0, acked: 0, skipped: 0 }

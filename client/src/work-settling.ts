@@ -71,7 +71,7 @@ export class WorkSettling {
     this.counts.lost += 1
     const { topic, partition, offset, id } = message
     const what = `message ${id} was lost before it was settled: ${why}`
-    const error = new MqError('timed_out', what, { facts: { topic, partition, offset } })
+    const error = new MqError('lease_lost', what, { facts: { topic, partition, offset } })
     this.#deps.told(error, message)
   }
 

@@ -137,7 +137,7 @@ void test('a lease that was lost aborts the signal, is told once, and is not ack
   await clock.run(20_000)
   assert.equal(worker.stats().acked, 0)
   assert.equal(worker.stats().lost, 1)
-  assert.deepEqual(errors, [['timed_out', '0']])
+  assert.deepEqual(errors, [['lease_lost', '0']])
 })
 
 void test('an ack that comes too late is told as lost, never as acked', async () => {
@@ -158,7 +158,7 @@ void test('an ack that comes too late is told as lost, never as acked', async ()
   isCut = false
   await clock.run(5_000)
   const { acked, lost } = worker.stats()
-  assert.deepEqual([acked, lost, errors], [0, 1, ['timed_out']])
+  assert.deepEqual([acked, lost, errors], [0, 1, ['lease_lost']])
 })
 
 void test('a worker goes on for ever: through brokers and coordinators that come back', async () => {

@@ -254,5 +254,5 @@ export class HandlingWorker implements Worker {
 }
 
 function lostLease(why: string): MqError {
-  return new MqError('timed_out', `the lease of the message is over: ${why}`)
+  return new MqError('lease_lost', `the lease of the message is over: ${why}`)
 }

@@ -172,6 +172,11 @@ export const errorTable = {
     retriable: 'no',
     mend: 'seek to an offset within the bounds that the message names',
   },
+  lease_lost: {
+    number: 3201,
+    retriable: 'no',
+    mend: 'let the handler stop when its signal is aborted, or raise invisible of the group; the message went to another consumer',
+  },
   foreign_cluster: {
     number: 4001,
     retriable: 'no',

@@ -115,7 +115,7 @@ async function handle(
 ): Promise<void> {
   const { clock, surroundings } = invocation
   const startedMs = clock.monotonic()
-  const end = await commands.run(exec, {
+  const given = {
     stdin: `${JSON.stringify(messageLine(message))}\n`,
     environment: {
       ...surroundings.environment,
@@ -124,11 +124,19 @@ async function handle(
       POPMQ_MESSAGE_ID: message.id,
     },
     signal: context.signal,
-  })
+  }
+  let end = await commands.run(exec, given)
+  // A signal from the terminal meets a command that is not yet in a group of its own: it had not begun.
+  if (isStopped(end) && invocation.signal.aborted && !context.signal.aborted)
+    end = await commands.run(exec, given)
   const failure = failureOf(end)
   const ms = Math.round(clock.monotonic() - startedMs)
   await print(invocation, { message, result: resultOf(context.signal, failure), failure, ms })
   if (failure !== undefined) throw failure
+}
+
+function isStopped(end: CommandEnd): boolean {
+  return end.kind === 'killed' && (end.by === 'SIGINT' || end.by === 'SIGTERM')
 }
 
 /** An error as `nack` tells it. */

@@ -240,7 +240,7 @@ export class Dispatch {
       else numbers.push(number)
     }
     for (const [lease, numbers] of byLease)
-      this.#expiring.watch({ groupId: group.id, place, numbers, lease })
+      this.#expiring.honour({ groupId: group.id, place, numbers, lease })
   }
 
   /** Groups that are gone leave nothing behind. */

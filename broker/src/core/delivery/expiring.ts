@@ -46,8 +46,16 @@ export class Expiring {
   /** The lease is over when its `until` comes. */
   watch(lease: GrantedLease): void {
     const { clock } = this.#parts
+    this.#alarms.set(clock.monotonic() + lease.lease.until - clock.now(), lease)
+  }
+
+  /**
+   * A lease from before this leader began. It lasts no longer than it was granted for: the wall clock may have been set
+   * back.
+   */
+  honour(lease: GrantedLease): void {
+    const { clock } = this.#parts
     const { at, until } = lease.lease
-    // No longer than it was granted for: the wall clock may have been set back since.
     const leftMs = Math.min(until - clock.now(), until - at)
     this.#alarms.set(clock.monotonic() + leftMs, lease)
   }

@@ -201,14 +201,14 @@ export class Settling {
         const taken = seen.get(named) ?? new Set()
         seen.set(named, taken)
         if (taken.has(own)) put(judged.results, at, 'already')
-        else this.#judgeOne({ place: named, number: own, at }, token, judged)
-        taken.add(own)
+        else if (this.#judgeOne({ place: named, number: own, at }, token, judged)) taken.add(own)
       }
     }
     return judged
   }
 
-  #judgeOne(named: Named, { nonce, generation }: LeaseToken, judged: Judged): void {
+  /** @returns whether this handle is the one that counts */
+  #judgeOne(named: Named, { nonce, generation }: LeaseToken, judged: Judged): boolean {
     const { place, number, at } = named
     const isReset = generation !== place.generation
     const verdict = isReset ? 'expired' : place.book.judge(number, nonce)
@@ -216,6 +216,7 @@ export class Settling {
     else if (verdict === 'settling')
       judged.waiting.push({ at, isDone: place.book.settlement(number) ?? Promise.resolve(true) })
     else put(judged.results, at, verdict === 'settled' ? 'already' : 'expired')
+    return verdict === 'current'
   }
 
   /** Whoever comes while a settlement is in flight is answered from it. */

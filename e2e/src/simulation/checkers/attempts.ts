@@ -4,7 +4,8 @@ import { type MessageStory, storiesOf, tellHanded } from './message-story.ts'
 
 /**
  * No delivery has a number above what the policy allows, but for leases that operators took away. Numbers grow with each
- * delivery, unless one was given back, or a crash came before its record was synced.
+ * delivery, unless one was given back, an operator took away the last one, or a crash came before its
+ * record was synced.
  */
 export const attempts: Checker = ({ delivery }) =>
   delivery === undefined
@@ -39,5 +40,8 @@ function isExplained(story: MessageStory, first: Handed, second: Handed): boolea
   if (second.askedMs <= first.atMs && second.attempt < first.attempt) return true
   if (story.hasLifeEnd(first.askedMs, second.atMs)) return true
   if (first.generation !== second.generation && story.mayBeReopened(second.atMs)) return true
+  // The last delivery does not count when an operator takes it away.
+  const isLast = second.attempt === story.maxAttempts && first.attempt === second.attempt
+  if (isLast && story.takeBacks.some(({ askedMs }) => askedMs < second.atMs)) return true
   return story.settles.some(({ verb, askedMs }) => verb === 'release' && askedMs < second.atMs)
 }
