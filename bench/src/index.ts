@@ -14,6 +14,13 @@ export type { Run } from './measure.ts'
 export type { HotFunction } from './profile.ts'
 export type { PopRun } from './pop/pop-runs.ts'
 export { type PopBenchReport, type PopBenchRequest, runPopBench } from './pop/run-pop-bench.ts'
+export { type PeerWorkload, peerWorkloads } from './peers/contender.ts'
+export type { MeasuredRow, PeerRow } from './peers/peer-rows.ts'
+export {
+  type PeersBenchReport,
+  type PeersBenchRequest,
+  runPeersBench,
+} from './peers/run-peers-bench.ts'
 export type { Profiled } from './profiled.ts'
 export { type BenchReport, type BenchRequest, runBench } from './run-bench.ts'
 export type { Summary } from './summary.ts'

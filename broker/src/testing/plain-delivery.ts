@@ -139,6 +139,10 @@ export class PlainGroup {
   }
 
   takeBack(message: PlainMessage): void {
+    if (message.attempt >= policy.maxAttempts) {
+      this.release(message)
+      return
+    }
     message.expiries += 1
     message.lease = { nonce: 0, until: 0, consumer: message.lease?.consumer ?? '', isFree: true }
   }

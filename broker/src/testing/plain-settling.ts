@@ -23,8 +23,10 @@ export function settleAll(
     if (handle.group !== group.id) return 'foreign'
     const name = `${handle.partition}:${handle.number}`
     if (seen.has(name)) return 'already'
-    seen.add(name)
-    return group.judge(handle)
+    const verdict = group.judge(handle)
+    // The second good handle of a message is too late; a bad one in front of it is not in its way.
+    if (verdict === 'current') seen.add(name)
+    return verdict
   })
   const expected = handles.map(({ partition, offset }, index): SettleResult => {
     const verdict = judged[index] ?? 'unknown'

@@ -11,6 +11,7 @@ export const benchWorkloads = [
   'pop-held',
   'wake-up',
   'delayed',
+  'peers',
 ] as const
 export type BenchWorkload = (typeof benchWorkloads)[number]
 
@@ -33,6 +34,8 @@ export interface BenchFlags {
   readonly partitions?: number
   readonly rounds?: number
   readonly zookeeper?: string
+  readonly peers?: true
+  readonly only?: readonly string[]
 }
 
 const paths = ['produce', 'end-to-end', 'many-topics'] as const
@@ -41,21 +44,23 @@ const pops = ['pop', 'pop-held'] as const
 /** Flags that only these workloads take; the others are for all. */
 const takenBy: Partial<Record<keyof BenchFlags, readonly BenchWorkload[]>> = {
   batch: [...paths, ...pops, 'delayed'],
-  acks: paths,
-  messages: [...paths, ...pops, 'wake-up', 'delayed'],
-  runs: [...paths, ...pops],
+  acks: [...paths, 'peers'],
+  messages: [...paths, ...pops, 'wake-up', 'delayed', 'peers'],
+  runs: [...paths, ...pops, 'peers'],
   keyed: paths,
   beside: ['produce', 'end-to-end'],
   turns: ['many-topics'],
   profile: [...paths, ...pops, 'wake-up', 'delayed'],
-  consumers: pops,
-  processes: pops,
+  consumers: [...pops, 'peers'],
+  processes: [...pops, 'peers'],
   delay: ['wake-up'],
   lead: ['delayed'],
   groups: ['commit'],
   partitions: ['commit'],
   rounds: ['commit'],
   zookeeper: ['commit'],
+  peers: ['end-to-end', 'pop', 'peers'],
+  only: ['end-to-end', 'pop', 'peers'],
 }
 
 /** @throws CommanderError for a flag that is for other workloads */
@@ -65,6 +70,19 @@ export function checkBenchFlags(workload: BenchWorkload, flags: BenchFlags): voi
     const name = flag === 'keyed' ? '--keyed and --no-keyed are' : `--${flag} is`
     throw wrongUsage(`${name} for ${workloads.join(', ')}`)
   }
+}
+
+/** Beside peers nothing else stands, and all messages have keys. */
+const notBesidePeers = ['beside', 'keyed', 'profile'] as const
+
+/** @throws CommanderError for a flag that peers have no use for, or that is for them alone */
+export function checkPeerFlags(
+  flags: BenchFlags,
+  { isBesidePeers }: { isBesidePeers: boolean },
+): void {
+  if (!isBesidePeers && flags.only !== undefined) throw wrongUsage('--only goes with --peers')
+  const wrong = isBesidePeers ? notBesidePeers.find((flag) => flag in flags) : undefined
+  if (wrong !== undefined) throw wrongUsage(`--${wrong} does not go with --peers`)
 }
 
 /** What the programs that measure are told alike. */

@@ -12,6 +12,12 @@ void test('a flag that is for other workloads is wrong usage, and so is what a w
     ['bench pop-held --messages 1', /--messages: one is held, and others flow/],
     ['bench wake-up --delay 3s', /--delay: "3s" is out of range: write 1ms to 2s/],
     ['bench delayed --size 3', /--size: a value has at least 4 bytes/],
+    ['bench commit --peers', /--peers is for end-to-end, pop, peers/],
+    ['bench peers --batch 10', /--batch is for produce, end-to-end, many-topics, pop, /],
+    ['bench pop --only redis', /--only goes with --peers/],
+    ['bench end-to-end --peers --no-keyed', /--keyed does not go with --peers/],
+    ['bench --peers --server localhost:1', /--server is not for peers/],
+    ['bench', /which workload\? They are produce, /],
     ['bench pop-hled', /unknown workload "pop-hled": did you mean pop-held\?/],
   ]
   for (const [line, what] of expected) {

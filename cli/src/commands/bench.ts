@@ -5,6 +5,7 @@ import { limits, MqError } from '@popmq/protocol'
 import { parseAcks } from '../ack-level.ts'
 import { durationBetween } from '../duration.ts'
 import type { Invocation } from '../invocation.ts'
+import type { Output } from '../output.ts'
 import { parseSize } from '../size.ts'
 import { type Act, asOption, wrongUsage } from '../usage.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -12,12 +13,15 @@ import { benchCommit } from './bench-commit.ts'
 import { benchDelayed } from './bench-delayed.ts'
 import {
   type BenchFlags,
+  type BenchSurroundings,
   benchSurroundings,
   type BenchWorkload,
   benchWorkloads,
   checkBenchFlags,
+  checkPeerFlags,
 } from './bench-flags.ts'
 import { benchPaths } from './bench-paths.ts'
+import { benchPeers } from './bench-peers.ts'
 import { benchPop } from './bench-pop.ts'
 import { benchWakeUp } from './bench-wake-up.ts'
 
@@ -31,7 +35,7 @@ export function addBenchCommand(program: Command, act: Act): void {
   const command = program
     .command('bench')
     .description('measure, on processes of its own unless --server is given')
-    .argument('<workload>', benchWorkloads.join(', '), asOption(parseWorkload))
+    .argument('[workload]', benchWorkloads.join(', '), asOption(parseWorkload))
     .option('--size <bytes>', 'bytes of a value', asOption(parseSize), 100)
     .option(
       '--batch <n>',
@@ -76,6 +80,12 @@ export function addBenchCommand(program: Command, act: Act): void {
       '--zookeeper <host:port,…>',
       'commit: the ZooKeeper that keeps progress (default: the embedded registry)',
     )
+    .option('--peers', 'end-to-end, pop, or neither for both: beside other queues, in the same run')
+    .option(
+      '--only <names>',
+      'with --peers: those whose names begin so, with semicolons between',
+      asOption((text: string) => text.split(';').map((name) => name.trim())),
+    )
     .option(
       '--data <folder>',
       'where data is kept while it runs (default: the folder for temporary files)',
@@ -115,17 +125,35 @@ const popmqProgram = new URL('../../bin/popmq.js', import.meta.url)
 
 async function bench(
   invocation: Invocation,
-  workload: BenchWorkload,
+  named: BenchWorkload | undefined,
   flags: BenchFlags,
 ): Promise<void> {
+  const workload = named ?? (flags.peers === true ? 'peers' : undefined)
+  if (workload === undefined)
+    throw wrongUsage(`which workload? They are ${benchWorkloads.join(', ')}`)
   checkBenchFlags(workload, flags)
+  checkPeerFlags(flags, { isBesidePeers: flags.peers === true || workload === 'peers' })
   const popmq = fileURLToPath(popmqProgram)
   if (workload === 'commit') return benchCommit(invocation, popmq, flags)
-  const { leastSizeBytes } = await import('@popmq/bench')
+  const { leastSizeBytes, peerWorkloads } = await import('@popmq/bench')
   if (flags.size < leastSizeBytes)
     throw wrongUsage(`--size: a value has at least ${leastSizeBytes} bytes: its number`)
   const { settings, signal, output } = invocation
   const given = benchSurroundings(flags, { popmq, servers: settings.serverFlag, signal })
+  if (flags.peers === true || workload === 'peers') {
+    const workloads = peerWorkloads.filter((each) => workload === 'peers' || workload === each)
+    return benchPeers(invocation, { workloads, flags, given })
+  }
+  return benchAlone(output, { workload, flags, given })
+}
+
+interface Asked {
+  readonly workload: Exclude<BenchWorkload, 'commit' | 'peers'>
+  readonly flags: BenchFlags
+  readonly given: BenchSurroundings
+}
+
+async function benchAlone(output: Output, { workload, flags, given }: Asked): Promise<void> {
   switch (workload) {
     case 'pop':
     case 'pop-held':
