@@ -15,7 +15,7 @@ const seed = Number(process.env['E2E_SEED'] ?? 11)
 const workers = 10
 const concurrency = 2
 const maxAttempts = 3
-const most = 2_000
+const most = Number(process.env['E2E_MOST'] ?? 2_000)
 /** Of one worker: running, waiting for it, and just done. */
 const mostInHand = 4 * concurrency
 
@@ -40,12 +40,13 @@ scenario(
     const strikes = new Strikes(crew, cluster)
 
     await produceAmid(scene, { cluster, events: events.slice(0, half), strikes })
-    const first = await allSettled(client, { group, sent: half })
+    const withinMs = 60_000 + 50 * events.length
+    const first = await allSettled(client, { group, sent: half, withinMs })
     const handledBefore = crew.events.length
     // Everything is settled: whatever happens now, none of it may be handled again.
     await Promise.all([strikes.broker(1), strikes.broker(2)])
     await produceAmid(scene, { cluster, events: events.slice(half), strikes })
-    await allSettled(client, { group, sent: events.length })
+    await allSettled(client, { group, sent: events.length, withinMs })
 
     await crew.stop()
     const poison = events.filter(({ id }) => isPoison(id)).map(({ id }) => id)
