@@ -49,7 +49,7 @@ export class Scene {
 }
 
 export interface ScenarioOptions {
-  /** @defaultValue 120_000 */
+  /** @defaultValue 120_000, or what E2E_TIMEOUT_MS says */
   readonly timeoutMs?: number
 }
 
@@ -57,7 +57,7 @@ export interface ScenarioOptions {
 export function scenario(
   sentence: string,
   body: (scene: Scene, t: TestContext) => Promise<void>,
-  { timeoutMs = 120_000 }: ScenarioOptions = {},
+  { timeoutMs = Number(process.env['E2E_TIMEOUT_MS'] ?? 120_000) }: ScenarioOptions = {},
 ): void {
   void test(sentence, { timeout: timeoutMs }, async (t) => {
     const folder = await mkdtemp(path.join(tmpdir(), 'popmq-e2e-'))
