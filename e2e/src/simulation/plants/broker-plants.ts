@@ -78,15 +78,6 @@ export const brokerPlants: readonly Plant[] = [
       change: answerOneLate,
     },
   ),
-  patched('torn-record-trusted', 'recovery does not compare the crc of a record', {
-    at: {
-      package: '@popmq/protocol',
-      module: 'record.js',
-      className: 'RecordView',
-      method: 'crcHolds',
-    },
-    change: () => () => true,
-  }),
 ]
 
 interface Verdict {

@@ -51,13 +51,6 @@ export const groupPlants: readonly Plant[] = [
         return restore.call(this, forgotten, version)
       },
   }),
-  patched('members-forgotten', 'a new leader knows no members', {
-    at: inCoordinator('groups/members.js', 'Members', 'restore'),
-    change: (restore) =>
-      function (record, how) {
-        return restore.call(this, { ...(record as object), members: [] }, how)
-      },
-  }),
   patched(
     'delivered-after-session-over',
     'a member hands out what it has though its session is over',
