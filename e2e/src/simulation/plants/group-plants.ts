@@ -51,17 +51,6 @@ export const groupPlants: readonly Plant[] = [
         return restore.call(this, forgotten, version)
       },
   }),
-  patched(
-    'delivered-after-session-over',
-    'a member hands out what it has though its session is over',
-    {
-      at: inClient('membership.js', 'Membership', 'isLive'),
-      change: () =>
-        function () {
-          return (this as { readonly session: object | undefined }).session !== undefined
-        },
-    },
-  ),
   patched('released-before-commit', 'a member gives back a partition before its last commit', {
     at: inClient('held-partition.js', 'HeldPartition', 'isFinished'),
     change: () => () => true,
