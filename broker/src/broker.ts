@@ -125,7 +125,7 @@ export class Broker {
     this.#state = 'stopped'
     this.#timer?.cancel()
     this.#set?.waiters.wakeAll()
-    this.#set?.delivering.wakeAll()
+    this.#set?.delivering.dispatch.wakeAll()
     await this.#ticking
     await this.#link.close()
     if (!failed) await this.#set?.close()

@@ -125,11 +125,6 @@ export class Delivering {
     this.#parts.log.flushPatient()
   }
 
-  /** Lets go of every held pop: the broker is stopping. */
-  wakeAll(): void {
-    for (const { waiters } of this.dispatch.groups()) waiters.wakeAll()
-  }
-
   async close(): Promise<void> {
     this.#closing.abort()
     this.dispatch.close()

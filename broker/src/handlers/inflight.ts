@@ -39,7 +39,7 @@ export async function handleInflightRelease(
   { dispatch }: InflightParts,
 ): Promise<Answer<ReplyOf<typeof inflightRelease>>> {
   const group = dispatch.group(groupId)
-  for (let over = group.resetsOver; over !== undefined; over = group.resetsOver) await over
+  await group.whenReset()
   const places = messages.map(({ topicId, partition, offset: at, number }) => {
     const key = partitionKey(topicId, partition)
     if (number !== undefined) return { place: group.retries.placeOf({ key }), number }

@@ -1,21 +1,7 @@
 import { nearest } from '@popmq/kit'
 import { MqError, quoted } from '@popmq/protocol'
 
-/** What keys of topics and of groups have in common: how a time is written, and how a wrong key or value is refused. */
-
-const msPerUnit: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-}
-
-/** `200ms`, `5s`, `2m`, `72h`, `14d` in ms. @returns NaN for what is not a time */
-export function msOf(value: string): number {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(value)
-  return Number(match?.[1]) * (msPerUnit[match?.[2] ?? ''] ?? Number.NaN)
-}
+/** What keys of topics and of groups have in common: how a wrong key or value is refused. */
 
 export function unknownKey(
   of: 'topic' | 'group',

@@ -1,5 +1,6 @@
+import { msOf } from '@popmq/kit'
 import { limits, type TopicPolicy } from '@popmq/protocol'
-import { invalidValue, msOf, unknownKey } from './policy-key.ts'
+import { invalidValue, unknownKey } from './policy-key.ts'
 
 /**
  * The keys that users write, and what they become in a topic's policy.

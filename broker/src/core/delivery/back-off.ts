@@ -1,3 +1,4 @@
+import { msOf } from '@popmq/kit'
 import { limits } from '@popmq/protocol'
 
 /** How long a failed message waits for its next delivery, as a policy writes it; the last step repeats. */
@@ -42,7 +43,7 @@ function backOffOf(text: string): BackOff {
 
 function parse(text: string): BackOff | undefined {
   const isExponential = text.startsWith('exp:')
-  const steps = isExponential ? text.slice(4).split('..').map(msOf) : text.split(',').map(msOf)
+  const steps = isExponential ? text.slice(4).split('..').map(stepMs) : text.split(',').map(stepMs)
   if (steps.some(Number.isNaN)) return undefined
   if (!isExponential) return { kind: 'steps', steps }
   const [firstMs, mostMs, tooMany] = steps
@@ -50,17 +51,8 @@ function parse(text: string): BackOff | undefined {
   return { kind: 'exponential', firstMs, mostMs }
 }
 
-const msPerUnit = new Map([
-  ['ms', 1],
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-  ['d', 86_400_000],
-])
-
-/** `200ms`, `5s`, `2m`, `72h`, `14d` in ms, at most `limits.delayMs`. @returns NaN for what is not a time above 0 */
-function msOf(text: string): number {
-  const match = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text)
-  const ms = Number(match?.[1]) * (msPerUnit.get(match?.[2] ?? '') ?? Number.NaN)
+/** At most `limits.delayMs`. @returns NaN for what is not a time above 0 */
+function stepMs(text: string): number {
+  const ms = msOf(text)
   return ms > 0 ? Math.min(ms, limits.delayMs) : Number.NaN
 }

@@ -92,7 +92,7 @@ export class Dispatch {
     this.settling = new Settling({ clock, log, read, whereLed, moving: this.moving, expireAt })
     this.#resetting = new Resetting({
       log,
-      isLed: (key) => topics.led(topicOfKey(key), partitionOfKey(key)) !== undefined,
+      isLed: (key) => whereLed(key) === 'here',
       view: (group, key) => delivery.find(group, key),
       bounds: (key) => queues.bounds(key),
       slice: (key, from) => queues.slice(key, from),
@@ -116,10 +116,6 @@ export class Dispatch {
   /** By this time retries are due: the clock's, without its jumps. */
   dueNow(): TimeMs {
     return this.#parts.dueTime.nowMs()
-  }
-
-  groups(): Iterable<GroupDispatch> {
-    return this.#groups.values()
   }
 
   /** Handles are made and read with these, newest first. */
@@ -185,11 +181,16 @@ export class Dispatch {
     this.#retriesDue.set(retry.dueAt, { groupId, number })
   }
 
+  /** Lets go of every held pop. */
+  wakeAll(): void {
+    for (const { waiters } of this.#groups.values()) waiters.wakeAll()
+  }
+
   /** Nothing is handed out any more: who waits is told. */
   close(): void {
     this.#expiring.close()
     this.#retriesDue.close()
-    for (const { waiters } of this.#groups.values()) waiters.wakeAll()
+    this.wakeAll()
   }
 
   /** Figures for metrics. */

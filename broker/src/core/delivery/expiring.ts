@@ -71,8 +71,7 @@ export class Expiring {
     for (const number of numbers) {
       if (!isCurrent(granted, number)) continue
       // What settles it may be refused, and nobody waits for what a reset does with it.
-      if (place.book.isSettling(number) || group.resetsOver !== undefined)
-        this.#again(granted, number)
+      if (place.book.isSettling(number) || group.hasResets) this.#again(granted, number)
       else this.#expire(granted, group, number)
     }
   }

@@ -95,13 +95,6 @@ export class GroupDispatch {
     return this.#topics.get(id)
   }
 
-  /** Whether the group pops the topic, and it is not paused. */
-  isServed(id: TopicId): boolean {
-    const topic = this.#topics.get(id)
-    if (topic === undefined || this.#gone.has(id)) return false
-    return !topic.isPaused && topic.mode !== 'broadcast'
-  }
-
   /** How much more the consumer may have in hand. */
   roomOf(consumer: string): ReturnType<InFlight['room']> {
     return this.inFlight.room(consumer, { policy: this.#group.policy, sets: this.sets })
@@ -129,12 +122,17 @@ export class GroupDispatch {
     return this.#topics.has(topic) && !this.#gone.has(topic) ? this.partition(key) : undefined
   }
 
-  /** Resolves when the resets that are in flight now are over; undefined when there are none. */
-  get resetsOver(): Promise<unknown> | undefined {
-    return this.#resets.size === 0 ? undefined : Promise.all(this.#resets.values())
+  /** Whether a reset is in flight: nobody knows which handles it ends. */
+  get hasResets(): boolean {
+    return this.#resets.size > 0
   }
 
-  /** As `resetsOver`, for one partition. */
+  /** Resolves when none is in flight. */
+  async whenReset(): Promise<void> {
+    while (this.hasResets) await Promise.all(this.#resets.values())
+  }
+
+  /** Resolves when the reset of a partition is over; undefined when none is in flight. */
   resetOver(key: PartitionKey): Promise<void> | undefined {
     return this.#resets.get(key)
   }
@@ -289,9 +287,12 @@ export class GroupDispatch {
     }
   }
 
+  /** Those of which something may be handed out: they are here, and not paused. */
   #served(topics: ReadonlySet<TopicId>): ReadonlySet<TopicId> {
-    const served = new Set<TopicId>()
-    for (const topic of topics) if (this.isServed(topic)) served.add(topic)
-    return served
+    const isServed = (id: TopicId): boolean => {
+      const topic = this.#topics.get(id)
+      return topic?.isPaused === false && topic.mode !== 'broadcast' && !this.#gone.has(id)
+    }
+    return new Set([...topics].filter(isServed))
   }
 }

@@ -59,7 +59,7 @@ export class Settling {
   /** Durable when it resolves. @throws MqError when the log takes nothing now: then nothing was done; `outcome_unknown` */
   async ack(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
     const { log } = this.#parts
-    await resetsOver(group)
+    await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     if (current.length > 0) {
       const byPlace = grouped(current)
@@ -81,7 +81,7 @@ export class Settling {
   /** Moves the messages to their next delivery, or to the dead letters; durable when it resolves. @throws as `ack` */
   async nack(group: GroupDispatch, leases: readonly SettledLease[], nack: Nack): Promise<Results> {
     const { moving, clock, log } = this.#parts
-    await resetsOver(group)
+    await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     let end: LogPosition | undefined
     let failed: MqError | undefined
@@ -116,7 +116,7 @@ export class Settling {
     invisibleMs: number,
   ): Promise<{ readonly results: Results; readonly until: number }> {
     const { clock } = this.#parts
-    await resetsOver(group)
+    await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     const until = clock.now() + invisibleMs
     const held = current.filter(({ place, number, at }) => {
@@ -131,7 +131,7 @@ export class Settling {
 
   /** Gives messages back: they can be handed out at once, and the delivery does not count. */
   async release(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
-    await resetsOver(group)
+    await group.whenReset()
     const nowMs = this.#parts.clock.now()
     const { results, current, waiting } = this.#judge(group, leases)
     const held = current.filter(({ place, number, at }) => {
@@ -244,11 +244,6 @@ function nameOf(group: GroupDispatch, { key }: LeaseToken, number: number): Leas
   return partition !== undefined && group.retries.mayBe(number, key)
     ? group.retries.placeOf({ key })
     : undefined
-}
-
-/** While a reset is in flight nobody knows which handles it ends. */
-async function resetsOver(group: GroupDispatch): Promise<void> {
-  for (let over = group.resetsOver; over !== undefined; over = group.resetsOver) await over
 }
 
 function moveOf(

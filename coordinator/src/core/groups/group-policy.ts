@@ -1,6 +1,6 @@
-import { nearest } from '@popmq/kit'
+import { msOf, nearest } from '@popmq/kit'
 import type { GroupPolicy } from '@popmq/protocol'
-import { invalidValue, msOf, unknownKey } from '../policy-key.ts'
+import { invalidValue, unknownKey } from '../policy-key.ts'
 import { assignorNames } from './assignors/assignors.ts'
 
 /**
