@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { type Client, type GroupRebalance } from '@popmq/client'
 import { Cluster } from '../harness/cluster.ts'
-import { type MemberReading, overlapsOf, runsOf, together } from '../harness/group-runs.ts'
+import {
+  type MemberReading,
+  type Overlap,
+  overlapsOf,
+  runsOf,
+  together,
+} from '../harness/group-runs.ts'
 import { GroupWatch } from '../harness/group-watch.ts'
 import { History } from '../harness/history.ts'
 import { asNdjson, type CommitEvent, streamedEvents } from '../harness/key-skew.ts'
@@ -29,7 +35,12 @@ scenario(
     const client = await cluster.connect()
     const watch = scene.keep(new GroupWatch(client, group))
     const events = streamedEvents(5)
-    const file = await scene.file('commits.ndjson', asNdjson(events))
+    const produce = async (from: number, to: number): Promise<Program> => {
+      const file = await scene.file(`commits-${from}.ndjson`, asNdjson(events.slice(from, to)))
+      return cluster.startPopmq(
+        ...['produce', topic, '--file', file, '--key', 'author', '--rate', '1500/s'],
+      )
+    }
     const reach = (share: number): Promise<void> =>
       until(async () => (await visibleCount(client, topic)) >= share * events.length, {
         what: `${share} of the messages`,
@@ -39,22 +50,23 @@ scenario(
       cluster.startPopmq('consume', topic, '--group', group, '--until-idle', idle)
     const consumers: [Program, Program, ...Program[]] = [consume(), consume(), consume()]
     await isSettled(watch, 3)
-    const producing = cluster.startPopmq(
-      ...['produce', topic, '--file', file, '--key', 'author', '--rate', '1500/s'],
-    )
-    await reach(1 / 4)
+    const half = Math.ceil(events.length / 2)
+    const firstHalf = await produce(0, half)
+    await reach(1 / 8)
     await (await ensemble.leader()).kill()
-    await reach(2 / 4)
+    await reach(2 / 8)
     const before = memberIds(watch)
     const first = await killLeaderAndConsumer(cluster, client, consumers[0])
     consumers.push(consume())
     await isSettled(watch, 3, before)
-    await reach(3 / 4)
+    await isProduced(firstHalf)
+    // Only now: however long nobody led, there is something left to read when the next is killed.
+    const secondHalf = await produce(half, events.length)
+    await reach(5 / 8)
     const second = await killBetweenCommits(client, consumers[1])
     consumers.push(consume())
 
-    const produced = await producing.ended
-    assert.equal(produced.code, 0, produced.stderr)
+    await isProduced(secondHalf)
     await until(() => committedOf(watch) === events.length, { what: 'everything to be committed' })
     const { lines: rebalances } = await cluster.done('group', 'rebalances', group)
 
@@ -69,9 +81,7 @@ scenario(
       lines: jsonLines(stdout),
     }))
     assertReadOnce(events, readings)
-    const repeats = [first, second].map((committed, index) =>
-      repeatsOf(readings, { member: `consumer ${index}`, committed }),
-    )
+    const repeats = repeatsOf(overlapsOf(runsOf(readings)), [first, second])
     assert.ok((repeats[0] ?? 0) > 0, 'what was printed while nobody led could not be committed')
     assert.equal(overlapsOf(runsOf(readings.slice(2))).length, 0, 'graceful moves repeat nothing')
     assertMovesExplain(readings, await client.admin().groups().rebalances(group, { limit: 100 }))
@@ -96,6 +106,11 @@ scenario(
     t.diagnostic(`${moves.length} partitions of killed consumers, dark ${darkMs.join(', ')} ms`)
   },
 )
+
+async function isProduced(producing: Program): Promise<void> {
+  const { code, stderr } = await producing.ended
+  assert.equal(code, 0, stderr)
+}
 
 function memberIds({ latest }: GroupWatch): ReadonlySet<string> {
   return new Set(latest?.memberList.map(({ memberId }) => memberId))
@@ -162,19 +177,20 @@ async function killLeaderAndConsumer(
 }
 
 /**
- * Checks that of what one killed member saw only that came again which was not committed.
- * @returns how many messages
+ * Checks that only that came twice which was not committed when the consumer that had it was killed.
+ * @param committed of each consumer that was killed, in their order: who takes over from one may be killed next
+ * @returns how many messages, by consumer
  */
-function repeatsOf(
-  readings: readonly MemberReading[],
-  { member, committed }: { readonly member: string; readonly committed: Committed },
-): number {
-  const overlaps = overlapsOf(runsOf(readings)).filter(({ members }) => members.includes(member))
+function repeatsOf(overlaps: readonly Overlap[], committed: readonly Committed[]): number[] {
+  const repeats = committed.map(() => 0)
   for (const overlap of overlaps) {
-    const least = committed.get(overlap.partition) ?? 0
-    assert.ok(overlap.first >= least, `${least} was committed: ${JSON.stringify(overlap)}`)
+    const victim = repeats.findIndex((_, index) => overlap.members.includes(`consumer ${index}`))
+    const { partition, first, last } = overlap
+    const least = committed[victim]?.get(partition) ?? 0
+    assert.ok(first >= least, `${least} was committed: ${JSON.stringify(overlap)}`)
+    repeats[victim] = (repeats[victim] ?? 0) + last - first + 1
   }
-  return overlaps.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  return repeats
 }
 
 function assertReadOnce(events: readonly CommitEvent[], readings: readonly MemberReading[]): void {
