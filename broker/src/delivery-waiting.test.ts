@@ -67,6 +67,23 @@ void test('a waiting pop is answered in the moment in which the lease of another
   assert.deepEqual(await after(world, popping), { values: ['m'], waitedMs: 5_777 })
 })
 
+void test('a lease that ran out while there was no broker can still be answered for five seconds, or as long as it was', async () => {
+  for (const [invisibleMs, graceMs] of [
+    [7_777, 5_000],
+    [1_000, 1_000],
+  ] as const) {
+    const world = await started()
+    await world.send(['a', 'b'])
+    const held = await world.pop({ invisibleMs })
+    await world.states()
+    await world.clock.run(60_000)
+    await world.world.restart('lose')
+    const popping = world.popping({ waitMs: 60_000, consumer: 'b' })
+    assert.deepEqual(await world.ack(held.slice(0, 1)), ['acked'])
+    assert.deepEqual(await after(world, popping), { values: ['b'], waitedMs: graceMs })
+  }
+})
+
 void test('a waiting pop is answered in the moment in which a message is given back, or taken away', async () => {
   const world = await started()
   await world.send(['m'])

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { present } from '@popmq/kit'
 import {
   type GroupId,
+  type inflightRelease,
   offset,
   type Offset,
   partitionKey,
   partitionNumber,
   type PartitionState,
+  type RequestOf,
   type ServedGroup,
   topicId,
 } from '@popmq/protocol'
@@ -119,4 +121,19 @@ export function withReset(
   const asked = { partition: partitionNumber(partition), offset: offset(to), generation }
   const reset = { generation: (there.reset?.generation ?? 0) + 1, offsets: [...others, asked] }
   return { ...served, topics: [{ ...there, reset }] }
+}
+
+/** Where a message lies now, as an operator names it. */
+export function placeOf(
+  world: DeliveryWorld,
+  group: PlainGroup,
+  message: PlainMessage,
+): RequestOf<typeof inflightRelease>['messages'][number] {
+  const { partition, offset: at, place } = message
+  return {
+    topicId: topicId(1),
+    partition: partitionNumber(partition),
+    offset: offset(at),
+    ...(place === 'retry' ? { number: retryOf(world, group, message).number } : {}),
+  }
 }

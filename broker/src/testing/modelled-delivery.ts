@@ -14,12 +14,18 @@ import {
   topicId,
 } from '@popmq/protocol'
 import { DeliveryWorld, type Held, servedGroup } from './delivery-world.ts'
-import { checkCounts, checkPlaces, retryOf, withReset } from './delivery-checks.ts'
-import { PlainGroup, type PlainHandle, type PlainMessage } from './plain-delivery.ts'
+import { checkCounts, checkPlaces, placeOf, retryOf, withReset } from './delivery-checks.ts'
+import {
+  PlainGroup,
+  type PlainHandle,
+  type PlainLease,
+  type PlainMessage,
+} from './plain-delivery.ts'
 import { extendedMs, flipped, newMessage, settleAll, type SettleStep } from './plain-settling.ts'
 
 const topic = topicId(1)
 const tags = [undefined, 'red']
+
 /** A broker with two groups that pop the same topic, beside its plain model. One request at a time. */
 export class ModelledDelivery {
   readonly world = new DeliveryWorld()
@@ -65,10 +71,8 @@ export class ModelledDelivery {
     const bounds = present(this.bounds[partition], 'there are two')
     const tag = isRed ? 'red' : 'blue'
     const offsets = Array.from({ length: count }, (_, index) => bounds.high + index)
-    await this.world.send(
-      offsets.map((at) => `${partition}:${at}`),
-      { partition, tag },
-    )
+    const values = offsets.map((at) => `${partition}:${at}`)
+    await this.world.send(values, { partition, tag })
     this.#durable()
     bounds.high += count
     for (const group of this.groups)
@@ -88,7 +92,8 @@ export class ModelledDelivery {
     if (held.length > 0) this.#patient()
     const until = this.nowMs + invisibleMs
     assert.ok(held.length <= max)
-    for (const each of held) this.#take(group, each, { until, consumer })
+    for (const each of held)
+      this.#take(group, each, { at: this.nowMs, until, endsAt: until, consumer })
     const left = group.messages.filter((each) => group.isAvailable(each, this.nowMs))
     if (held.length < max) assert.deepEqual(left, [], 'what is there is handed out')
     // First deliveries of a partition are in its order.
@@ -101,7 +106,7 @@ export class ModelledDelivery {
     return held.length
   }
 
-  #take(group: PlainGroup, held: Held, head: { until: number; consumer: string }): void {
+  #take(group: PlainGroup, held: Held, head: Omit<PlainLease, 'nonce' | 'isFree'>): void {
     const [partition, at] = held.value.split(':').map(Number)
     const message = group.find(partition ?? -1, at ?? -1)
     assert.ok(
@@ -218,13 +223,8 @@ export class ModelledDelivery {
     const open = group.messages.filter(({ place }) => place === 'open' || place === 'retry')
     const message = open[step.pick % Math.max(1, open.length)]
     if (message === undefined) return
-    const place = {
-      topicId: topic,
-      partition: partitionNumber(message.partition),
-      offset: offset(message.offset),
-      ...(message.place === 'retry' ? { number: retryOf(this.world, group, message).number } : {}),
-    }
-    const request = { groupId: groupId(group.id), messages: [place] }
+    const messages = [placeOf(this.world, group, message)]
+    const request = { groupId: groupId(group.id), messages }
     const { reply } = await this.world.world.ask(inflightRelease, request)
     assert.deepEqual(reply.released, [group.isHeld(message)])
     if (!group.isHeld(message)) return
@@ -238,14 +238,14 @@ export class ModelledDelivery {
     await this.world.clock.run(0)
     if (crash === undefined) this.#earlier = []
     const found = [this.groups, ...this.#earlier.toReversed()].find((groups) => {
-      for (const group of groups) group.expire(this.nowMs)
+      for (const group of groups) group.restart(this.nowMs)
       return groups.every((group) => checkPlaces(this.world, group).length === 0)
     })
     const isWrong = this.groups.flatMap((group) => checkPlaces(this.world, group))
     assert.ok(found !== undefined, `after a crash: ${isWrong.join('; ')}`)
     this.groups = found
     this.#earlier = []
-    this.#learnDue()
+    this.#learnNumbers()
   }
 
   /** Everything that is known is compared. Says what nobody waits for is on disk. */
@@ -287,14 +287,14 @@ export class ModelledDelivery {
     return this.groups.map((group) => group.copy())
   }
 
-  /** Leases that ended while no broker was there ended when the next one began. */
-  #learnDue(): void {
+  /** What waits is due when it was; the numbers of copies come from the broker. */
+  #learnNumbers(): void {
     for (const group of this.groups)
       for (const message of group.messages)
         if (message.place === 'retry') {
           const { dueAt, number } = retryOf(this.world, group, message)
-          assert.ok(dueAt >= message.dueAt && dueAt <= this.nowMs + 60_000)
-          Object.assign(message, { dueAt, number })
+          assert.equal(dueAt, message.dueAt)
+          message.number = number
         }
   }
 }

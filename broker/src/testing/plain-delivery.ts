@@ -5,11 +5,17 @@ import { policy } from './delivery-world.ts'
 export interface PlainLease {
   /** 0: it was given back. */
   readonly nonce: number
+  readonly at: number
   readonly until: number
+  /** When it ends: after a restart later than it was told. */
+  endsAt: number
   readonly consumer: string
   /** Time is up, or it was given back: others may have it. */
   isFree: boolean
 }
+
+/** The least that is left of a lease after a restart, unless it was granted for less. */
+const graceMs = 5_000
 
 /** One message for one group. */
 export interface PlainMessage {
@@ -127,14 +133,14 @@ export class PlainGroup {
   release(message: PlainMessage): SettleResult {
     if (this.isHeld(message)) {
       message.attempt -= 1
-      message.lease = { nonce: 0, until: 0, consumer: '', isFree: true }
+      message.lease = givenBack('')
     }
     return 'released'
   }
 
   extend(message: PlainMessage, until: number): SettleResult {
     if (!this.isHeld(message) || message.lease === undefined) return 'expired'
-    message.lease = { ...message.lease, until }
+    message.lease = { ...message.lease, until, endsAt: until }
     return 'extended'
   }
 
@@ -144,7 +150,7 @@ export class PlainGroup {
       return
     }
     message.expiries += 1
-    message.lease = { nonce: 0, until: 0, consumer: message.lease?.consumer ?? '', isFree: true }
+    message.lease = givenBack(message.lease?.consumer ?? '')
   }
 
   /** Leases whose time is up by now. @returns whether a message was moved, which is durable */
@@ -152,16 +158,26 @@ export class PlainGroup {
     let hasMoved = false
     for (const message of this.messages) {
       const { lease } = message
-      if (lease === undefined || lease.isFree || lease.until > nowMs) continue
+      if (lease === undefined || lease.isFree || lease.endsAt > nowMs) continue
       if (message.attempt < policy.maxAttempts && message.expiries < 2) {
         lease.isFree = true
         continue
       }
       message.expiries += 1
-      this.#fail(message, { delayMs: undefined, retriable: true, nowMs: lease.until })
+      this.#fail(message, { delayMs: undefined, retriable: true, nowMs: lease.endsAt })
       hasMoved = true
     }
     return hasMoved
+  }
+
+  /** Another broker knows what was handed out, and not what ran out since: it honours all of it. */
+  restart(nowMs: number): void {
+    for (const { lease } of this.messages) {
+      if (lease === undefined || lease.nonce === 0) continue
+      const { at, until } = lease
+      lease.isFree = false
+      lease.endsAt = nowMs + Math.min(Math.max(until - nowMs, graceMs), until - at)
+    }
   }
 
   reset(partition: number, to: number, generation: number): void {
@@ -207,4 +223,9 @@ export class PlainGroup {
     message.dueAt = nowMs + (delayMs ?? (message.attempt === 1 ? 1_000 : 5_000))
     return 'retrying'
   }
+}
+
+/** Whom it was taken from counts: the delivery then failed without an answer. */
+function givenBack(consumer: string): PlainLease {
+  return { nonce: 0, at: 0, until: 0, endsAt: 0, consumer, isFree: true }
 }

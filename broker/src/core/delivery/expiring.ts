@@ -18,6 +18,8 @@ export interface ExpiringParts {
 const freeExpiries = 2
 /** A move that the log did not take is tried again after this. */
 const retryMs = 1_000
+/** Who has a message may not have reached the broker for a while: it gets this long to answer once there is one again. */
+const graceMs = 5_000
 
 /**
  * The ends of leases, by the monotonic clock: a wall clock that jumps ends none. Nobody said that the message failed, so
@@ -50,13 +52,13 @@ export class Expiring {
   }
 
   /**
-   * A lease from before this leader began. It lasts no longer than it was granted for: the wall clock may have been set
-   * back.
+   * A lease from before this leader began: that nobody led must not cost a delivery. It lasts no longer than it was
+   * granted for, grace or not: the wall clock may have been set back.
    */
   honour(lease: GrantedLease): void {
     const { clock } = this.#parts
     const { at, until } = lease.lease
-    const leftMs = Math.min(until - clock.now(), until - at)
+    const leftMs = Math.min(Math.max(until - clock.now(), graceMs), until - at)
     this.#alarms.set(clock.monotonic() + leftMs, lease)
   }
 
