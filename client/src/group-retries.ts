@@ -186,8 +186,8 @@ export class GroupRetries {
     details: RetryDetails & { readonly invisibleMs?: number } = {},
   ): Promise<Settled[]> {
     if (messages.length === 0) return []
-    const handles = messages.map(({ handle }) => handle)
-    const settled = await this.#settler.settle({ verb, handles, details, withinMs: settleWithinMs })
+    const call = { verb, handles: messages, details, withinMs: settleWithinMs }
+    const settled = await this.#settler.settle(call)
     if (verb !== 'extend') {
       this.#hand.gone(messages)
       this.look()

@@ -10,6 +10,7 @@ import type {
 } from './api/pop-consumer.ts'
 import type { PoppedMessage, PopReceiveOptions, Settled } from './api/pop-consumer.ts'
 import type { SettleOptions } from './api/pop-consumer.ts'
+import { named } from './core/leased-message.ts'
 import { toldFailure } from './core/told-failure.ts'
 import { withDefaults } from './options.ts'
 import { popCall, type PopConsumerConfig, popRanges } from './pop-consumer-config.ts'
@@ -101,7 +102,7 @@ export class LeasingConsumer implements PopConsumer {
     if (this.#closed !== undefined) throw closed()
     throwIfAborted(signal)
     const all: readonly Handle[] = isMany(given) ? given : [given]
-    const handles = all.map((each) => (typeof each === 'string' ? each : each.handle))
+    const handles = all.map(named)
     if (handles.length === 0) return []
     const leasesEndAt = this.#leasesEndAt(all)
     const call = { verb, handles, signal, leasesEndAt, withinMs: this.#config.settleWithinMs }

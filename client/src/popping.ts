@@ -142,8 +142,11 @@ export class Popping {
 
   /** What cannot be settled comes again when its lease is over. */
   #settle(verb: 'ack' | 'release', messages: readonly LeasedMessage[]): void {
-    const handles = messages.map(({ handle }) => handle)
-    void this.#deps.settler.settle({ verb, handles, withinMs: this.#config.settleWithinMs })
+    void this.#deps.settler.settle({
+      verb,
+      handles: messages,
+      withinMs: this.#config.settleWithinMs,
+    })
   }
 
   /** @throws MqError */

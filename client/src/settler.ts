@@ -4,6 +4,7 @@ import type { SettleVerb, TopicInfo } from '@popmq/protocol'
 import { abortable } from './aborting.ts'
 import type { Settled } from './api/pop-consumer.ts'
 import type { ConnectionPool } from './connection-pool.ts'
+import type { NamedHandle } from './core/leased-message.ts'
 import { type LeaseHandles, maySettleLater, settledLease } from './core/settlement.ts'
 import { Settlement, settleRequests } from './core/settlement.ts'
 import type { GroupSource, OpenedGroup } from './pop-group.ts'
@@ -22,7 +23,7 @@ export interface SettlerDeps {
 
 export interface SettleCall {
   readonly verb: SettleVerb
-  readonly handles: readonly string[]
+  readonly handles: readonly NamedHandle[]
   /** How long it is tried, in ms. */
   readonly withinMs: number
   readonly details?: Pick<

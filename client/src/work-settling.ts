@@ -3,6 +3,7 @@ import { limits, MqError } from '@popmq/protocol'
 import type { PoppedMessage, Settled } from './api/pop-consumer.ts'
 import { AckQueue } from './core/ack-queue.ts'
 import type { Work } from './core/work-board.ts'
+import { named } from './core/leased-message.ts'
 import { toldThrown } from './core/told-failure.ts'
 import type { RouteCache } from './route-cache.ts'
 import type { SettleCall, Settler } from './settler.ts'
@@ -45,14 +46,14 @@ export class WorkSettling {
 
   async nack(message: PoppedMessage, thrown: unknown): Promise<void> {
     const details = { error: toldThrown(thrown), ...wishesOf(thrown) }
-    const [settled] = await this.#settle({ verb: 'nack', handles: [message.handle], details })
+    const [settled] = await this.#settle({ verb: 'nack', handles: [named(message)], details })
     this.#count(settled, message)
   }
 
   /** Gives messages back. */
   async release(messages: readonly PoppedMessage[]): Promise<void> {
     if (messages.length === 0) return
-    const handles = messages.map(({ handle }) => handle)
+    const handles = messages.map(named)
     const results = await this.#settle({ verb: 'release', handles })
     for (const [index, message] of messages.entries()) this.#count(results[index], message)
   }
@@ -61,7 +62,7 @@ export class WorkSettling {
     messages: readonly PoppedMessage[],
     { invisibleMs, withinMs }: { invisibleMs: number; withinMs: number },
   ): Promise<Settled[]> {
-    const handles = messages.map(({ handle }) => handle)
+    const handles = messages.map(named)
     const details = { invisibleMs }
     return this.#deps.settler.settle({ verb: 'extend', handles, details, withinMs })
   }
@@ -78,7 +79,7 @@ export class WorkSettling {
   async #flush(address: string): Promise<void> {
     const taken = this.#acks.take(address)
     if (taken.length === 0) return
-    const handles = taken.map(({ message }) => message.handle)
+    const handles = taken.map(({ message }) => named(message))
     const leasesEndAt = taken.reduce((at, each) => Math.min(at, each.leaseEndsAt), Infinity)
     const results = await this.#settle({ verb: 'ack', handles, leasesEndAt })
     this.#acks.done(address)

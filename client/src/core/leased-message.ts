@@ -1,6 +1,6 @@
 import type { PartitionNumber, TopicId } from '@popmq/protocol'
-import type { PoppedMessage } from '../api/pop-consumer.ts'
-import { formatHandle } from './handle.ts'
+import type { Handle, PoppedMessage } from '../api/pop-consumer.ts'
+import { formatHandle, type HandleParts } from './handle.ts'
 import type { MessageSource, ReceivedMessage } from './received-message.ts'
 
 /** What the messages of one lease share. */
@@ -34,9 +34,12 @@ export class LeasedMessage implements PoppedMessage {
   }
 
   get handle(): string {
+    return formatHandle(this.parts)
+  }
+  /** What the handle says. */
+  get parts(): HandleParts {
     const { topicId, partition, lease } = this.#run
-    const { number } = this.#place
-    return formatHandle({ topicId, partition, number, lease })
+    return { topicId, partition, number: this.#place.number, lease }
   }
   get leasedUntil(): number {
     return this.#run.leasedUntil
@@ -80,4 +83,15 @@ export class LeasedMessage implements PoppedMessage {
   get bornAt(): number {
     return this.#message.bornAt
   }
+}
+
+/** A handle as text, and what it says where that is known: then nothing need be read from the text. */
+export interface NamedHandle {
+  readonly handle: string
+  readonly parts?: HandleParts | undefined
+}
+
+export function named(handle: Handle): NamedHandle {
+  if (handle instanceof LeasedMessage) return handle
+  return { handle: typeof handle === 'string' ? handle : handle.handle }
 }

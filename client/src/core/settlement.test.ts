@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { limits, MqError, type SettleResult } from '@popmq/protocol'
+import { parseHandle } from './handle.ts'
+import { named } from './leased-message.ts'
 import { type LeaseHandles, maySettleLater, Settlement, settleRequests } from './settlement.ts'
 
 const handle = fc
@@ -10,8 +12,14 @@ const handle = fc
 
 void test('every handle gets the answer to its own lease and number, in the order given', () => {
   fc.assert(
-    fc.property(fc.array(handle, { maxLength: 40 }), (handles) => {
-      const settlement = new Settlement('extend', handles)
+    fc.property(fc.array(handle, { maxLength: 40 }), fc.nat(3), (handles, known) => {
+      // What some of them say is known beforehand, as of messages of this process.
+      const settlement = new Settlement(
+        'extend',
+        handles.map((text, at) =>
+          at % 4 < known ? { ...named(text), parts: parseHandle(text) } : named(text),
+        ),
+      )
       const answer = ({ topicId, partition }: LeaseHandles, number: number): SettleResult =>
         (topicId + partition + number) % 2 === 0 ? 'extended' : 'expired'
       const sent = settlement.leases.flatMap(({ numbers }) => numbers)
@@ -41,7 +49,7 @@ void test('already means acked only to the ack that may have been done by its ow
     error: MqError,
     { result, isInTime = true }: { result: SettleResult; isInTime?: boolean },
   ) => {
-    const settlement = new Settlement(verb, ['1.0.0.AAAA'])
+    const settlement = new Settlement(verb, [named('1.0.0.AAAA')])
     settlement.tried(settlement.leases, error)
     settlement.answered(settlement.leases, { results: [[result]], isInTime })
     return settlement.results[0]?.result
@@ -59,7 +67,7 @@ void test('requests stay within the limits, and lose no handle', () => {
   const each = Array.from({ length: 9_000 }, (_, index) => {
     return `2.0.${index}.${String(index).padStart(168, 'A')}`
   })
-  const settlement = new Settlement('ack', [...handles.slice(0, 9_000), ...each])
+  const settlement = new Settlement('ack', [...handles.slice(0, 9_000), ...each].map(named))
   const requests = [...settleRequests(settlement.leases)]
   const sent = requests.flat().flatMap(({ numbers }) => numbers)
   assert.equal(sent.length, 18_000)

@@ -2,7 +2,8 @@ import { present } from '@popmq/kit'
 import { isMqError, type MqError, partitionKey, type SettledLease } from '@popmq/protocol'
 import type { PartitionNumber, SettleResult, SettleVerb, TopicId } from '@popmq/protocol'
 import type { Settled } from '../api/pop-consumer.ts'
-import { parseHandle, parseLease } from './handle.ts'
+import { type HandleParts, parseHandle, parseLease } from './handle.ts'
+import type { NamedHandle } from './leased-message.ts'
 
 /** Handles of one lease, which one broker settles: the leader of its partition. */
 export interface LeaseHandles {
@@ -10,6 +11,8 @@ export interface LeaseHandles {
   readonly partition: PartitionNumber
   readonly lease: Uint8Array
   readonly numbers: readonly number[]
+  /** Where each stands among the handles of the call, the first time. */
+  readonly positions: readonly number[]
   /** An earlier try may have been carried out. */
   isUncertain: boolean
 }
@@ -23,7 +26,10 @@ export interface SettleReply {
 }
 
 interface Collected extends LeaseHandles {
+  readonly text: string
   readonly numbers: number[]
+  readonly positions: number[]
+  readonly byNumber: Map<number, number>
 }
 
 /** Keeps a request within the limits of its field map, however many leases its handles are of. */
@@ -38,43 +44,40 @@ const bytesPerNumber = 9
  */
 export class Settlement {
   readonly #verb: SettleVerb
-  readonly #handles: readonly string[]
-  readonly #leases = new Map<string, Collected>()
-  readonly #settled = new Map<string, Settled>()
-  /** The text of each handle, by lease and number. */
-  readonly #texts = new Map<LeaseHandles, string[]>()
+  readonly #handles: readonly NamedHandle[]
+  readonly #leases: Collected[] = []
+  readonly #byText = new Map<string, Collected>()
+  readonly #settled: (Settled | undefined)[]
+  /** Handles that stand twice, with where they stand first. */
+  readonly #again = new Map<number, number>()
 
-  constructor(verb: SettleVerb, handles: readonly string[]) {
+  constructor(verb: SettleVerb, handles: readonly NamedHandle[]) {
     this.#verb = verb
     this.#handles = handles
-    const known = new Set<string>()
-    for (const handle of handles) {
-      if (known.has(handle)) continue
-      known.add(handle)
-      this.#collect(handle)
-    }
+    this.#settled = handles.map(() => undefined)
+    for (const [position, { handle, parts }] of handles.entries())
+      this.#collect(position, parts ?? parseHandle(handle))
   }
 
   /** What is to be settled by brokers. */
   get leases(): readonly LeaseHandles[] {
-    return [...this.#leases.values()]
+    return this.#leases
   }
 
   /** One result per handle, in the order given. */
   get results(): Settled[] {
-    return this.#handles.map((handle) =>
-      present(this.#settled.get(handle), 'each handle was answered or failed'),
-    )
+    for (const [position, first] of this.#again) this.#settled[position] = this.#settled[first]
+    return this.#settled.map((settled) => present(settled, 'each handle was answered or failed'))
   }
 
   answered(leases: readonly LeaseHandles[], reply: SettleReply): void {
     for (const [at, lease] of leases.entries()) {
-      for (const [index, handle] of this.#textsOf(lease).entries()) {
-        const told = reply.results[at]?.[index] ?? 'unknown'
+      const results = reply.results[at] ?? []
+      for (const [index, position] of lease.positions.entries()) {
+        const told = results[index] ?? 'unknown'
         const result = reply.isInTime && this.#isOwn(told, lease) ? 'acked' : told
         const isExtended = result === 'extended' && reply.until !== undefined
-        const until = isExtended ? { leasedUntil: reply.until } : {}
-        this.#settled.set(handle, { handle, result, ...until })
+        this.#settle(position, isExtended ? { result, leasedUntil: reply.until } : { result })
       }
     }
   }
@@ -91,11 +94,8 @@ export class Settlement {
   }
 
   failed(leases: readonly LeaseHandles[], error: MqError): void {
-    for (const lease of leases) {
-      for (const handle of this.#textsOf(lease)) {
-        this.#settled.set(handle, { handle, result: 'failed', error })
-      }
-    }
+    for (const { positions } of leases)
+      for (const position of positions) this.#settle(position, { result: 'failed', error })
   }
 
   /** Whether what is settled already was acked by the try of this call whose answer was lost. */
@@ -103,27 +103,38 @@ export class Settlement {
     return result === 'already' && isUncertain && this.#verb === 'ack'
   }
 
-  #collect(handle: string): void {
-    const parts = parseHandle(handle)
+  #collect(position: number, parts: HandleParts | undefined): void {
     if (parts === undefined) {
-      this.#settled.set(handle, { handle, result: 'unknown' })
+      this.#settle(position, { result: 'unknown' })
       return
     }
-    const { topicId, partition, number, lease: text } = parts
-    const key = `${partitionKey(topicId, partition)}.${text}`
-    let lease = this.#leases.get(key)
-    if (lease === undefined) {
-      lease = { topicId, partition, lease: parseLease(text), numbers: [], isUncertain: false }
-      this.#leases.set(key, lease)
-    }
-    lease.numbers.push(number)
-    const texts = this.#texts.get(lease) ?? []
-    texts.push(handle)
-    this.#texts.set(lease, texts)
+    const { number } = parts
+    const { numbers, positions, byNumber } = this.#leaseOf(parts)
+    const first = byNumber.get(number)
+    if (first === undefined) {
+      byNumber.set(number, position)
+      numbers.push(number)
+      positions.push(position)
+    } else this.#again.set(position, first)
   }
 
-  #textsOf(lease: LeaseHandles): readonly string[] {
-    return present(this.#texts.get(lease), 'a lease is of the call that collected it')
+  #leaseOf({ topicId, partition, lease: text }: HandleParts): Collected {
+    const last = this.#leases.at(-1)
+    // Handles of one pop stand together, and share the text of their lease.
+    if (last?.text === text && last.topicId === topicId && last.partition === partition) return last
+    const key = `${partitionKey(topicId, partition)}.${text}`
+    const there = this.#byText.get(key)
+    if (there !== undefined) return there
+    const lease = { topicId, partition, text, lease: parseLease(text), isUncertain: false }
+    const made: Collected = { ...lease, numbers: [], positions: [], byNumber: new Map() }
+    this.#byText.set(key, made)
+    this.#leases.push(made)
+    return made
+  }
+
+  #settle(position: number, settled: Omit<Settled, 'handle'>): void {
+    const handle = this.#handles[position]?.handle ?? ''
+    this.#settled[position] = { handle, ...settled }
   }
 }
 
