@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { MqError } from '@popmq/protocol'
 import type { WebSocket } from 'ws'
 import type { Channel, ChannelReceiver } from './channel.ts'
+import { frameMemory } from './frame-memory.ts'
 import type { Heartbeat } from './heartbeat.ts'
 
 /** A message up to here is copied into one buffer: a write of its own per part would cost more. */
@@ -116,7 +117,7 @@ export class WebSocketChannel implements Channel {
   }
 
   #sendSmall(parts: readonly Uint8Array[], bytes: number): void {
-    const frame = Buffer.allocUnsafe(this.#headBytes(bytes) + bytes)
+    const frame = frameMemory(this.#headBytes(bytes) + bytes)
     let at = this.#writeHead(frame, bytes)
     for (const part of parts) {
       frame.set(part, at)

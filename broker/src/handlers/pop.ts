@@ -33,21 +33,25 @@ export async function handlePop(
     throw new MqError('not_leader', 'the broker has no key for handles yet', { retryAfterMs: 100 })
   const invisibleMs = request.invisibleMs ?? group.group.policy.invisibleMs
   const asked = { ...wanted, max, maxBytes, consumer, invisibleMs }
-  const hasRoom = (): boolean => group.roomOf(consumer).left > 0
-  const waiting = new Waiting({ group, wanted, hasRoom, clock, waitMs }, context)
   try {
-    for (;;) {
-      // Held before it looks: what comes meanwhile wakes it too.
-      waiting.hold()
-      checkThere(dispatch, group)
-      const popped = await dispatch.popping.pop(group, asked)
-      const isOver = waiting.isOver || isStopping()
-      if (popped.runs.length > 0 && context.isClosed) return await giveBack(group, popped, dispatch)
-      if (popped.runs.length > 0 || isOver) return answer(popped, group, wanted)
-      await waiting.woken()
+    const atOnce = await dispatch.popping.pop(group, asked)
+    if (atOnce.runs.length > 0) return await handOver(atOnce, group, { asked, context, dispatch })
+    const hasRoom = (): boolean => group.roomOf(consumer).left > 0
+    const waiting = new Waiting({ group, wanted, hasRoom, clock, waitMs }, context)
+    try {
+      for (;;) {
+        // Held before it looks: what comes meanwhile wakes it too.
+        waiting.hold()
+        checkThere(dispatch, group)
+        const popped = await dispatch.popping.pop(group, asked)
+        if (popped.runs.length > 0 || waiting.isOver || isStopping())
+          return await handOver(popped, group, { asked, context, dispatch })
+        await waiting.woken()
+      }
+    } finally {
+      waiting.end()
     }
   } finally {
-    waiting.end()
     // Whoever was woken and did not take all lets the next one look.
     group.passOn()
   }
@@ -155,22 +159,21 @@ function wantedOf(
   return { topics: new Set(topics), retriesOnly }
 }
 
-function answer(
-  { runs, slices, reason }: Popped,
+/** Whoever asked may be gone: then the messages go to others at once, and the delivery does not count. */
+async function handOver(
+  { runs, slices, leases, reason }: Popped,
   group: GroupDispatch,
-  { topics }: Wanted,
-): Answer<ReplyOf<typeof pop>> {
+  {
+    asked: { topics },
+    context,
+    dispatch: { settling },
+  }: { asked: Wanted; context: Context; dispatch: Pick<Dispatch, 'settling'> },
+): Promise<Answer<ReplyOf<typeof pop>>> {
+  if (context.isClosed && runs.length > 0) {
+    await settling.release(group, leases)
+    return { reply: { runs: [] } }
+  }
   const isPaused = [...topics].some((id) => group.topic(id)?.isPaused === true)
   const why = reason ?? (isPaused && runs.length === 0 ? 'paused' : undefined)
   return { reply: { runs, ...(why === undefined ? {} : { reason: why }) }, slices }
-}
-
-/** Whoever asked is gone: the messages go to others at once, and the delivery does not count. */
-async function giveBack(
-  group: GroupDispatch,
-  { leases }: Popped,
-  { settling }: Pick<Dispatch, 'settling'>,
-): Promise<Answer<ReplyOf<typeof pop>>> {
-  await settling.release(group, leases)
-  return { reply: { runs: [] } }
 }
