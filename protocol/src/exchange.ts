@@ -1,4 +1,4 @@
-import type { Check } from './fields.ts'
+import { type Check, located } from './fields.ts'
 
 /**
  * One request and its reply. Both are a map of checked fields and, where the exchange says so, record bytes beside it.
@@ -23,5 +23,6 @@ export type ReplyOf<E> =
 export function exchange<Request, Reply>(
   parts: Exchange<Request, Reply>,
 ): Exchange<Request, Reply> {
-  return Object.freeze(parts)
+  const { request, reply } = parts
+  return Object.freeze({ ...parts, request: located(request), reply: located(reply) })
 }

@@ -3,8 +3,25 @@ import { MqError } from './errors.ts'
 /**
  * Checks for the fields of a request or reply. A check takes whatever came over the wire and gives back the value,
  * typed, or throws `invalid_request` with the path of the field. Unknown fields are ignored: that is how messages evolve.
+ * Without a path the error does not say where.
  */
-export type Check<T> = (value: unknown, path: string) => T
+export type Check<T> = (value: unknown, path: string | undefined) => T
+
+/** As `check`, which is pure. Writing the paths of good fields would cost more than checking them. */
+export function located<T>(check: Check<T>): Check<T> {
+  return (value, path) => {
+    try {
+      return check(value, undefined)
+    } catch {
+      // Found again, this time with the place.
+      return check(value, path)
+    }
+  }
+}
+
+function inside(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`
+}
 
 /** The type that a check gives. */
 export type Checked<C> = C extends Check<infer T> ? T : never
@@ -28,7 +45,7 @@ export function object<S extends Record<string, Check<unknown>>>(shape: S): Chec
     const result: Record<string, unknown> = {}
     for (const [name, check] of entries) {
       const given = Object.hasOwn(source, name) ? source[name] : undefined
-      const checked = check(given, path === '' ? name : `${path}.${name}`)
+      const checked = check(given, path === undefined ? undefined : inside(path, name))
       if (checked !== undefined) result[name] = checked
     }
     return result as ObjectOf<S>
@@ -37,7 +54,7 @@ export function object<S extends Record<string, Check<unknown>>>(shape: S): Chec
 
 /** A field that may be absent. */
 export function optional<T>(check: Check<T>): OptionalCheck<T> {
-  const relaxed = (value: unknown, path: string): T | undefined =>
+  const relaxed = (value: unknown, path: string | undefined): T | undefined =>
     value === undefined || value === null ? undefined : check(value, path)
   return Object.assign(relaxed, { isOptional: true as const })
 }
@@ -60,8 +77,7 @@ export function whole<N extends number = number>(
 export function text(mostBytes: number, leastBytes = 0): Check<string> {
   return (value, path) => {
     if (typeof value !== 'string') throw invalid(path, 'must be text', value)
-    const bytes = utf8.encode(value).length
-    if (bytes > mostBytes || bytes < leastBytes)
+    if (!fits(value, mostBytes, leastBytes))
       throw invalid(path, `must be ${leastBytes} to ${mostBytes} bytes of text`, value)
     if (loneSurrogate.test(value)) throw invalid(path, 'must be well-formed text', value)
     return value
@@ -79,7 +95,7 @@ export function bytes(mostBytes: number): Check<Uint8Array> {
     if (!(value instanceof Uint8Array)) throw invalid(path, 'must be bytes', value)
     if (value.length > mostBytes)
       throw invalid(path, `must be at most ${mostBytes} bytes`, value.length)
-    return Uint8Array.from(value)
+    return new Uint8Array(value)
   }
 }
 
@@ -98,6 +114,7 @@ export function list<T>(item: Check<T>, mostItems: number): Check<readonly T[]> 
     if (!Array.isArray(value)) throw invalid(path, 'must be a list', value)
     if (value.length > mostItems)
       throw invalid(path, `must have at most ${mostItems} items`, value.length)
+    if (path === undefined) return value.map((member) => item(member, undefined))
     return value.map((member, index) => item(member, `${path}[${index}]`))
   }
 }
@@ -113,14 +130,23 @@ export function dictionary<T>(
     const entries = Object.entries(value)
     if (entries.length > mostKeys)
       throw invalid(path, `must have at most ${mostKeys} keys`, entries.length)
-    return Object.fromEntries(entries.map(([key, member]) => [key, item(member, `${path}.${key}`)]))
+    const place = (key: string): string | undefined =>
+      path === undefined ? undefined : `${path}.${key}`
+    return Object.fromEntries(entries.map(([key, member]) => [key, item(member, place(key))]))
   }
+}
+
+/** A UTF-16 unit takes one to three bytes of UTF-8: mostly that says it. */
+function fits(value: string, mostBytes: number, leastBytes: number): boolean {
+  if (value.length >= leastBytes && value.length * 3 <= mostBytes) return true
+  const bytes = utf8.encode(value).length
+  return bytes <= mostBytes && bytes >= leastBytes
 }
 
 const utf8 = new TextEncoder()
 const loneSurrogate = /\p{Surrogate}/u
 
-function invalid(path: string, rule: string, got: unknown): MqError {
+function invalid(path: string | undefined, rule: string, got: unknown): MqError {
   const shown =
     typeof got === 'string'
       ? JSON.stringify(got.slice(0, 60))
@@ -129,6 +155,6 @@ function invalid(path: string, rule: string, got: unknown): MqError {
         : typeof got
   return new MqError(
     'invalid_request',
-    `${path === '' ? 'the body' : `field ${path}`} ${rule}, got ${shown}`,
+    `${path === undefined || path === '' ? 'the body' : `field ${path}`} ${rule}, got ${shown}`,
   )
 }

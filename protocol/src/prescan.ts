@@ -22,6 +22,7 @@ export function prescan(
   start: number,
   { depth: mostDepth, items: mostItems }: PrescanLimits,
 ): number {
+  const head = new Head()
   const left = [1]
   const keys: (number[] | undefined)[] = [undefined]
   let at = start
@@ -37,7 +38,7 @@ export function prescan(
     const level = left.length - 1
     const remaining = left[level] ?? 0
     left[level] = remaining - 1
-    const head = readHead(bytes, at)
+    head.read(bytes, at)
     const seenKeys = keys[level]
     if (seenKeys !== undefined && remaining % 2 === 0) checkKey(bytes, head, seenKeys)
     at = head.end
@@ -56,34 +57,39 @@ export function prescan(
   }
 }
 
-interface Head {
-  readonly major: number
+/** The initial byte of an item and its argument (RFC 8949 §3). One serves for a whole scan: there are many items. */
+class Head {
+  major = 0
   /** The count, length or value; meaningless for floats. */
-  readonly value: number
+  value = 0
   /** The position behind the head. */
-  readonly end: number
-}
+  end = 0
 
-/** Reads the initial byte and its argument (RFC 8949 §3). */
-function readHead(bytes: Uint8Array, at: number): Head {
-  const initial = bytes[at]
-  if (initial === undefined) throw malformed('it ends too early')
-  const major = initial >> 5
-  const info = initial & 31
-  if (major === 6) throw malformed('tags are not allowed')
-  if (info >= 28) throw malformed('indefinite and reserved lengths are not allowed')
-  // false, true, null, undefined, and floats of 16, 32 and 64 bits.
-  if (major === 7 && (info < 20 || info === 24))
-    throw malformed('simple values other than false, true and null are not allowed')
-  if (info < 24) return { major, value: info, end: at + 1 }
-  const bytesOfValue = 1 << (info - 24)
-  const end = at + 1 + bytesOfValue
-  if (end > bytes.length) throw malformed('it ends too early')
-  if (bytesOfValue === 8 && major !== 0 && major !== 7)
-    throw malformed('a 64-bit length or negative number is not allowed')
-  let value = 0
-  for (let index = at + 1; index < end; index += 1) value = value * 256 + (bytes[index] ?? 0)
-  return { major, value, end }
+  read(bytes: Uint8Array, at: number): void {
+    const initial = bytes[at]
+    if (initial === undefined) throw malformed('it ends too early')
+    this.major = initial >> 5
+    const info = initial & 31
+    if (this.major === 6) throw malformed('tags are not allowed')
+    if (info >= 28) throw malformed('indefinite and reserved lengths are not allowed')
+    // false, true, null, undefined, and floats of 16, 32 and 64 bits.
+    if (this.major === 7 && (info < 20 || info === 24))
+      throw malformed('simple values other than false, true and null are not allowed')
+    this.value = info
+    this.end = at + 1
+    if (info >= 24) this.#readArgument(bytes, 1 << (info - 24))
+  }
+
+  #readArgument(bytes: Uint8Array, length: number): void {
+    const start = this.end
+    this.end += length
+    if (this.end > bytes.length) throw malformed('it ends too early')
+    if (length === 8 && this.major !== 0 && this.major !== 7)
+      throw malformed('a 64-bit length or negative number is not allowed')
+    let value = 0
+    for (let index = start; index < this.end; index += 1) value = value * 256 + (bytes[index] ?? 0)
+    this.value = value
+  }
 }
 
 /** Remembers the key at `head` as [start, end] in `seen`. */

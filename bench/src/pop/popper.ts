@@ -1,5 +1,6 @@
 /** A popping process: consumers of one group, through the public client, as a user writes it. */
-import { type Client, connect, isMqError, MqError, type PopConsumer } from '@popmq/client'
+import { type Client, connect, isMqError, MqError } from '@popmq/client'
+import type { PopConsumer, PoppedMessage } from '@popmq/client'
 import { deferred, present } from '@popmq/kit'
 import { sharedMs } from '../monotonic.ts'
 import { takePart } from '../participant.ts'
@@ -46,6 +47,10 @@ class PopperRun {
   readonly #stopping = new AbortController()
   readonly #ended = deferred()
   #failure: Error | undefined
+  readonly #failed = (error: unknown): void => {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    this.#stopping.abort()
+  }
   #firstPopMs = 0
   #lastAckMs = 0
   #notAcked = 0
@@ -68,11 +73,7 @@ class PopperRun {
   start(): void {
     this.#firstPopMs = sharedMs()
     this.#lastAckMs = this.#firstPopMs
-    const failed = (error: unknown): void => {
-      this.#failure ??= error instanceof Error ? error : new Error(String(error))
-      this.#stopping.abort()
-    }
-    const popping = this.#consumers.map((consumer) => this.#pop(consumer).catch(failed))
+    const popping = this.#consumers.map((consumer) => this.#pop(consumer).catch(this.#failed))
     void Promise.all(popping).then(() => this.#ended.resolve())
   }
 
@@ -95,22 +96,32 @@ class PopperRun {
     }
   }
 
+  /** Pops while an ack of its own is on its way: the disk is waited for by the next batch, not by this one. */
   async #pop(consumer: PopConsumer): Promise<void> {
     const { signal } = this.#stopping
-    const { batch: max, sizeBytes } = this.#given
+    const { batch: max } = this.#given
+    let acked = Promise.resolve()
     while (!signal.aborted) {
-      const messages = await orStopped(consumer.receive({ max, signal }))
-      const results = await consumer.ack(messages)
-      const ackMs = sharedMs()
-      for (const [index, { result }] of results.entries()) {
-        const { bytes } = present(messages[index], 'there is a result per handle')
-        if (bytes.length !== sizeBytes)
-          throw new MqError('corrupt_record', `a value of ${bytes.length} bytes was popped`)
-        if (result === 'acked') {
-          this.#acked.add(readNumber(bytes))
-          this.#lastAckMs = ackMs
-        } else this.#notAcked += 1
-      }
+      const batch = await orStopped(consumer.receive({ max, signal }))
+      const before = acked
+      acked = this.#ack(consumer, batch).catch(this.#failed)
+      await before
+    }
+    await acked
+  }
+
+  async #ack(consumer: PopConsumer, batch: readonly PoppedMessage[]): Promise<void> {
+    if (batch.length === 0) return
+    const results = await consumer.ack(batch)
+    const ackMs = sharedMs()
+    for (const [index, { result }] of results.entries()) {
+      const { bytes } = present(batch[index], 'there is a result per handle')
+      if (bytes.length !== this.#given.sizeBytes)
+        throw new MqError('corrupt_record', `a value of ${bytes.length} bytes was popped`)
+      if (result === 'acked') {
+        this.#acked.add(readNumber(bytes))
+        this.#lastAckMs = ackMs
+      } else this.#notAcked += 1
     }
   }
 }

@@ -20,7 +20,7 @@ import { decodeLeased } from './leased-record.ts'
 import { PoppedPartition } from './popped-partition.ts'
 import { decodeGroupGone, decodeReset, type ResetRecord } from './reset-record.ts'
 import { Retries } from './retries.ts'
-import { decodeSettled } from './settled-record.ts'
+import { decodeSettled, type SettledRun } from './settled-record.ts'
 
 export interface DeliveryParts {
   readonly live: Pick<LiveBytes, 'add' | 'numberAt'>
@@ -122,9 +122,7 @@ export class Delivery {
 
   #applySettled(record: RecordView): void {
     const { groupId, runs } = decodeSettled(record.body)
-    for (const { key, generation, numbers } of runs) {
-      for (const number of numbers) this.#settle({ groupId, key, generation, number })
-    }
+    for (const run of runs) this.#settle(groupId, run)
   }
 
   /** A copy takes the place of what it settles. */
@@ -136,16 +134,21 @@ export class Delivery {
     const from = present(sourceOf(record), 'a copy names its source')
     const key = partitionKey(from.topicId, from.partition)
     const { groupId, generation, settles: number } = from
-    this.#settle({ groupId, key, generation, number })
+    this.#settle(groupId, { key, generation, numbers: [number] })
     if (record.kind === recordKinds.retry) this.retries.add(record)
   }
 
-  #settle({ groupId, key, generation, number }: Settled): void {
-    if (isHeldNumber(number)) return this.retries.remove(number)
+  #settle(groupId: GroupId, { key, generation, numbers }: SettledRun): void {
+    const [first] = numbers
+    if (first !== undefined && isHeldNumber(first)) {
+      for (const number of numbers) this.retries.remove(number)
+      return
+    }
     const partition = this.#partition(groupId, key)
-    // A reset came between: the message is to be handed out again.
+    // A reset came between: the messages are to be handed out again.
     if (partition.generation !== generation) return
-    if (partition.settle(offset(number))) this.#letGoOf(key, offset(number))
+    for (const number of numbers)
+      if (partition.settle(offset(number))) this.#letGoOf(key, offset(number))
   }
 
   #applyHorizon(record: RecordView): void {
@@ -171,13 +174,17 @@ export class Delivery {
   }
 
   #forgetTopic(topic: TopicId): void {
-    for (const key of [...this.#byKey.keys()])
-      if (topicOfKey(key) === topic) this.#byKey.delete(key)
+    for (const [key, partitions] of [...this.#byKey]) {
+      if (topicOfKey(key) !== topic) continue
+      this.#byKey.delete(key)
+      for (const partition of partitions) partition.isForgotten = true
+    }
     this.retries.forget(({ key }) => topicOfKey(key) === topic)
   }
 
   #drop(partition: PoppedPartition): void {
     const { key, open } = partition
+    partition.isForgotten = true
     const others = this.#byKey.get(key)?.filter((other) => other !== partition) ?? []
     if (others.length === 0) this.#byKey.delete(key)
     else this.#byKey.set(key, others)
@@ -198,11 +205,4 @@ export class Delivery {
     this.restore(made)
     return made
   }
-}
-
-interface Settled {
-  readonly groupId: GroupId
-  readonly key: PartitionKey
-  readonly generation: number
-  readonly number: number
 }

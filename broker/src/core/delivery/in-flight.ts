@@ -14,7 +14,7 @@ export class InFlight {
     this.#byConsumer.clear()
   }
 
-  count(consumer: string, by: 1 | -1): void {
+  count(consumer: string, by: number): void {
     this.#total += by
     const held = (this.#byConsumer.get(consumer) ?? 0) + by
     if (held === 0) this.#byConsumer.delete(consumer)

@@ -2,7 +2,7 @@ import { assert } from '@popmq/kit'
 import type { Lease } from './lease.ts'
 
 /** Messages are held, or no more: for the limits of a group and of a consumer. */
-export type CountHeld = (consumer: string, by: 1 | -1) => void
+export type CountHeld = (consumer: string, by: number) => void
 
 /** What became of a handle before anything was done about it. */
 export type HandleVerdict = 'current' | 'settling' | 'settled' | 'expired'
@@ -45,17 +45,15 @@ export class LeaseBook {
 
   /** Whether a consumer has the message now. */
   isHeld(number: number): boolean {
-    return (
-      (this.leaseOf(number)?.nonce ?? 0) !== 0 && !this.free.has(number) && !this.isSettling(number)
-    )
+    return this.#heldLease(number) !== undefined
   }
 
   /** Messages that consumers have now, with their leases. */
   *held(): Generator<readonly [number, Lease]> {
     const open = new Set([...this.#granted.keys(), ...this.#parts.open()])
     for (const number of open) {
-      const lease = this.leaseOf(number)
-      if (lease !== undefined && this.isHeld(number)) yield [number, lease]
+      const lease = this.#heldLease(number)
+      if (lease !== undefined) yield [number, lease]
     }
   }
 
@@ -87,15 +85,13 @@ export class LeaseBook {
 
   /** Hands out, extends, or with nonce 0 gives back. @returns to be called when the record of this is applied */
   grant(numbers: readonly number[], lease: Lease): () => void {
+    this.#count(numbers, -1)
     for (const number of numbers) {
-      this.#uncount(number)
       this.#granted.set(number, lease)
       if (lease.nonce === 0) this.free.add(number)
-      else {
-        this.free.delete(number)
-        this.#parts.count(lease.consumer, 1)
-      }
+      else this.free.delete(number)
     }
+    if (lease.nonce !== 0) this.#parts.count(lease.consumer, numbers.length)
     return () => {
       for (const number of numbers)
         if (this.#granted.get(number) === lease) this.#drop(number, lease)
@@ -114,7 +110,7 @@ export class LeaseBook {
   /** The lease is over. */
   expire(number: number): void {
     assert(!this.isSettling(number), 'what is being settled does not expire')
-    this.#uncount(number)
+    this.#count([number], -1)
     this.free.add(number)
   }
 
@@ -129,24 +125,17 @@ export class LeaseBook {
 
   /** Something that settles them is on its way. @returns what to call in the end */
   settle(numbers: readonly number[], done: Promise<boolean>): Settlement {
-    const held = new Map<number, string>()
-    for (const number of numbers) {
+    for (const number of numbers)
       assert(!this.isSettling(number), 'one settlement of a message is in flight')
-      const lease = this.leaseOf(number)
-      if (this.isHeld(number) && lease !== undefined) held.set(number, lease.consumer)
-      this.#uncount(number)
-      this.#settling.set(number, done)
-    }
+    this.#count(numbers, -1)
+    for (const number of numbers) this.#settling.set(number, done)
     return {
       applied: () => {
         for (const number of numbers) this.#forget(number)
       },
       refused: () => {
-        for (const number of numbers) {
-          this.#settling.delete(number)
-          const consumer = held.get(number)
-          if (consumer !== undefined) this.#parts.count(consumer, 1)
-        }
+        for (const number of numbers) this.#settling.delete(number)
+        this.#count(numbers, 1)
       },
     }
   }
@@ -158,10 +147,10 @@ export class LeaseBook {
 
   /** The record of the grant is applied. */
   #drop(number: number, { nonce, consumer }: Lease): void {
-    const isHeld = nonce !== 0 && this.isHeld(number)
     this.#granted.delete(number)
-    // The view did not take it in: the message was let go before, by its horizon or with its topic.
     if (this.#parts.applied(number) !== undefined) return
+    // The view did not take it in: the message was let go before, by its horizon or with its topic.
+    const isHeld = nonce !== 0 && !this.free.has(number) && !this.isSettling(number)
     if (isHeld) this.#parts.count(consumer, -1)
     this.free.delete(number)
   }
@@ -172,9 +161,27 @@ export class LeaseBook {
     this.free.delete(number)
   }
 
-  #uncount(number: number): void {
+  #heldLease(number: number): Lease | undefined {
     const lease = this.leaseOf(number)
-    if (lease !== undefined && this.isHeld(number)) this.#parts.count(lease.consumer, -1)
+    if (lease === undefined || lease.nonce === 0) return undefined
+    return this.free.has(number) || this.isSettling(number) ? undefined : lease
+  }
+
+  /** Those of them that are held. Neighbours mostly have one consumer: it is told once. */
+  #count(numbers: readonly number[], by: 1 | -1): void {
+    let consumer = ''
+    let held = 0
+    for (const number of numbers) {
+      const lease = this.#heldLease(number)
+      if (lease === undefined) continue
+      if (held > 0 && lease.consumer !== consumer) {
+        this.#parts.count(consumer, by * held)
+        held = 0
+      }
+      consumer = lease.consumer
+      held += 1
+    }
+    if (held > 0) this.#parts.count(consumer, by * held)
   }
 }
 

@@ -24,6 +24,7 @@ export class PartitionDispatch implements LeasePlace {
   readonly book: LeaseBook
   readonly #parts: PartitionDispatchParts
   readonly #entry = new EntryView()
+  #found: PoppedPartition | undefined
   #cursor: Offset
   #told: Offset
   /** A reset is in flight: nothing is handed out meanwhile. */
@@ -35,16 +36,16 @@ export class PartitionDispatch implements LeasePlace {
     this.#cursor = this.#begin()
     this.#told = this.#cursor
     this.book = new LeaseBook({
-      applied: (number) => parts.view()?.open.get(number as Offset),
-      open: () => parts.view()?.open.keys() ?? [],
+      applied: (number) => this.#view()?.open.get(number as Offset),
+      open: () => this.#view()?.open.keys() ?? [],
       isSettled: (number) => this.#isSettled(number as Offset),
       count: parts.count,
     })
-    for (const number of parts.view()?.open.keys() ?? []) this.book.honour(number)
+    for (const number of this.#view()?.open.keys() ?? []) this.book.honour(number)
   }
 
   get generation(): number {
-    return this.#parts.view()?.generation ?? 0
+    return this.#view()?.generation ?? 0
   }
 
   /** The first offset that was never handed out, those in flight counted as handed out. */
@@ -94,7 +95,7 @@ export class PartitionDispatch implements LeasePlace {
   /** A reset was applied: the group goes on where the view says. */
   wasReset(): void {
     this.isResetting = false
-    this.#cursor = this.#parts.view()?.next ?? this.#cursor
+    this.#cursor = this.#view()?.next ?? this.#cursor
     this.#told = this.#cursor
   }
 
@@ -120,6 +121,12 @@ export class PartitionDispatch implements LeasePlace {
     if (entries === undefined) return undefined
     const { position, size } = entries.entry(0, this.#entry)
     return { position, bytes: size }
+  }
+
+  /** What committed records tell, looked up once: each message of a pop asks for it several times. */
+  #view(): PoppedPartition | undefined {
+    if (this.#found === undefined || this.#found.isForgotten) this.#found = this.#parts.view()
+    return this.#found
   }
 
   #pickFree(room: Room): Offset | undefined {
@@ -154,7 +161,7 @@ export class PartitionDispatch implements LeasePlace {
 
   /** @returns whether the cursor has passed all of them */
   #takeFresh(entries: EntryRange, room: Room, wants: ReadonlySet<number> | undefined): boolean {
-    const settled = this.#parts.view()?.ahead
+    const settled = this.#view()?.ahead
     for (let index = 0; index < entries.count; index += 1) {
       const number = offset(entries.from + index)
       // Its lease was lost with a crash. Should its settlement be refused, it must not have been passed by.
@@ -170,16 +177,16 @@ export class PartitionDispatch implements LeasePlace {
   }
 
   #begin(): Offset {
-    const { view, start, queues } = this.#parts
+    const { start, queues } = this.#parts
     const { low, high } = queues.bounds(this.key)
-    const applied = view()
+    const applied = this.#view()
     // A reset says where to go on; before any, the group's start does.
     const from = applied !== undefined && applied.generation > 0 ? 0 : (start ?? 0)
     return offset(Math.min(Math.max(applied?.next ?? 0, from, low), high))
   }
 
   #isSettled(number: Offset): boolean {
-    const view = this.#parts.view()
+    const view = this.#view()
     const next = view?.next ?? 0
     return number < next ? true : (view?.ahead.has(number) ?? false)
   }

@@ -28,6 +28,8 @@ export class PoppedPartition {
   readonly ahead = new Set<Offset>()
   /** How many offsets below `next` were passed by. */
   skipped = 0
+  /** Its group or its topic is gone, and it with them. */
+  isForgotten = false
 
   constructor(groupId: GroupId, key: PartitionKey) {
     this.groupId = groupId

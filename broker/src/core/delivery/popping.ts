@@ -176,16 +176,20 @@ function leasesOf(
   numbers: readonly number[],
   head: Omit<Lease, 'earlier'>,
 ): { readonly numbers: readonly number[]; readonly lease: Lease }[] {
-  const fresh = numbers.filter((number) => book.leaseOf(number) === undefined)
-  const leases: { numbers: readonly number[]; lease: Lease }[] =
-    fresh.length === 0 ? [] : [{ numbers: fresh, lease: { ...head, earlier: none } }]
+  const fresh: number[] = []
+  const again: { readonly numbers: readonly number[]; readonly lease: Lease }[] = []
   for (const number of numbers) {
     const before = book.leaseOf(number)
-    if (before === undefined) continue
+    if (before === undefined) {
+      fresh.push(number)
+      continue
+    }
     const earlier = before.nonce === 0 ? before.earlier : unanswered(before, head.at)
-    leases.push({ numbers: [number], lease: { ...head, earlier } })
+    again.push({ numbers: [number], lease: { ...head, earlier } })
   }
-  return leases
+  return fresh.length === 0
+    ? again
+    : [{ numbers: fresh, lease: { ...head, earlier: none } }, ...again]
 }
 
 function passedRun({ key, generation, cursor }: LeasePlace): LeasedRun {

@@ -17,6 +17,7 @@ import { givenBack, type Lease, unanswered } from './lease.ts'
 import { byLease, type HeldPlace } from './held-place.ts'
 import { encodeLeased, type LeasedRun } from './leased-record.ts'
 import type { Move, Moving } from './moving.ts'
+import type { PartitionDispatch } from './partition-dispatch.ts'
 import type { LeasePlace } from './pick.ts'
 import type { GrantedLease } from './popping.ts'
 import { encodeSettled } from './settled-record.ts'
@@ -59,7 +60,7 @@ export class Settling {
   /** Durable when it resolves. @throws MqError when the log takes nothing now: then nothing was done; `outcome_unknown` */
   async ack(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
     const { log } = this.#parts
-    await group.whenReset()
+    if (group.hasResets) await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     if (current.length > 0) {
       const byPlace = grouped(current)
@@ -81,7 +82,7 @@ export class Settling {
   /** Moves the messages to their next delivery, or to the dead letters; durable when it resolves. @throws as `ack` */
   async nack(group: GroupDispatch, leases: readonly SettledLease[], nack: Nack): Promise<Results> {
     const { moving, clock, log } = this.#parts
-    await group.whenReset()
+    if (group.hasResets) await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     let end: LogPosition | undefined
     let failed: MqError | undefined
@@ -116,7 +117,7 @@ export class Settling {
     invisibleMs: number,
   ): Promise<{ readonly results: Results; readonly until: number }> {
     const { clock } = this.#parts
-    await group.whenReset()
+    if (group.hasResets) await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     const until = clock.now() + invisibleMs
     const held = current.filter(({ place, number, at }) => {
@@ -131,7 +132,7 @@ export class Settling {
 
   /** Gives messages back: they can be handed out at once, and the delivery does not count. */
   async release(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
-    await group.whenReset()
+    if (group.hasResets) await group.whenReset()
     const nowMs = this.#parts.clock.now()
     const { results, current, waiting } = this.#judge(group, leases)
     const held = current.filter(({ place, number, at }) => {
@@ -186,22 +187,24 @@ export class Settling {
     const seen = new Map<LeasePlace, Set<number>>()
     for (const [index, { lease, numbers }] of leases.entries()) {
       const token = this.#parts.read(lease)
-      const bad =
-        token === undefined ? 'unknown' : token.groupId === group.id ? undefined : 'foreign'
-      judged.results.push(numbers.map(() => bad ?? 'unknown'))
-      if (token === undefined || bad !== undefined) continue
+      const isForeign = token !== undefined && token.groupId !== group.id
+      const results: SettleResult[] = numbers.map(() => (isForeign ? 'foreign' : 'unknown'))
+      judged.results.push(results)
+      if (token === undefined || isForeign) continue
       const where = this.#parts.whereLed(token.key)
       if (where === 'elsewhere')
         throw new MqError('not_leader', 'a handle is of a partition that is led elsewhere')
       if (where === 'nowhere') continue
-      for (const [place, own] of numbers.entries()) {
-        const at = [index, place] as const
-        const named = nameOf(group, token, own)
-        if (named === undefined) continue
-        const taken = seen.get(named) ?? new Set()
-        seen.set(named, taken)
-        if (taken.has(own)) put(judged.results, at, 'already')
-        else if (this.#judgeOne({ place: named, number: own, at }, token, judged)) taken.add(own)
+      const partition = group.known(token.key)
+      if (partition === undefined) continue
+      for (const [nth, number] of numbers.entries()) {
+        const place = placeOf(group, partition, number)
+        if (place === undefined) continue
+        const taken = seen.get(place) ?? new Set()
+        seen.set(place, taken)
+        if (taken.has(number)) results[nth] = 'already'
+        else if (this.#judgeOne({ place, number, at: [index, nth] }, token, judged))
+          taken.add(number)
       }
     }
     return judged
@@ -237,13 +240,14 @@ interface Judged {
   readonly waiting: { readonly at: Named['at']; readonly isDone: Promise<boolean> }[]
 }
 
-/** Where a handle points; undefined for what the group does not read, and for numbers that are not of the partition. */
-function nameOf(group: GroupDispatch, { key }: LeaseToken, number: number): LeasePlace | undefined {
-  const partition = group.known(key)
-  if (!isHeldNumber(number)) return partition?.has(number) === true ? partition : undefined
-  return partition !== undefined && group.retries.mayBe(number, key)
-    ? group.retries.placeOf({ key })
-    : undefined
+/** Where a handle points; undefined for numbers that are not of the partition. */
+function placeOf(
+  group: GroupDispatch,
+  partition: PartitionDispatch,
+  number: number,
+): LeasePlace | undefined {
+  if (!isHeldNumber(number)) return partition.has(number) ? partition : undefined
+  return group.retries.mayBe(number, partition.key) ? group.retries.placeOf(partition) : undefined
 }
 
 function moveOf(
