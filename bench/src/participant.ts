@@ -5,7 +5,7 @@
  * It ends when the parent goes away.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { type Deferred, deferred } from '@popmq/kit'
+import { type Deferred, deferred, present } from '@popmq/kit'
 import { isMqError, MqError } from '@popmq/client'
 
 export type Command = (given: never) => Promise<object>
@@ -74,6 +74,10 @@ export class Participant {
       this.#lost.resolve(new MqError('connection_lost', `the ${name} ended with ${signal ?? code}`))
       this.#gone.resolve()
     })
+  }
+
+  get pid(): number {
+    return present(this.#child.pid, 'a forked process has an id')
   }
 
   /** Resolves when the child has ended. */

@@ -6,6 +6,8 @@ import type { Consumed, ConsumeGiven, Produced, ProduceGiven } from './participa
 /** One way from a producing to a consuming process: PopMQ's, or the stripped one. */
 export interface MeasuredPath {
   readonly name: 'popmq' | 'stripped'
+  /** Its processes; `server` is absent where a running cluster serves. */
+  readonly pids: { readonly server?: number; readonly clients: readonly number[] }
   produce(given: ProduceGiven): Promise<Produced>
   startConsumer(given: ConsumeGiven): Promise<object>
   finishConsumer(): Promise<Consumed>
@@ -30,6 +32,7 @@ export interface PathFiles {
 export interface PathServer extends Closable {
   /** Resolves when it has ended, and nothing can be measured any more. */
   readonly lost: Promise<MqError>
+  readonly pid?: number
 }
 
 /** Starts the producing and the consuming process of a path. */
@@ -55,8 +58,10 @@ export async function openPath(files: PathFiles): Promise<MeasuredPath> {
     await closeAll(parts)
     throw error
   }
+  const clients = [producer.pid, consumer.pid]
   return {
     name,
+    pids: server.pid === undefined ? { clients } : { server: server.pid, clients },
     produce: (given) => call(producer, 'produce', given),
     startConsumer: (given) => call(consumer, 'start', given),
     finishConsumer: () => call(consumer, 'finish', {}),

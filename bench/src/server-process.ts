@@ -1,8 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { createInterface } from 'node:readline'
-import { deferred } from '@popmq/kit'
+import { present } from '@popmq/kit'
 import { MqError } from '@popmq/client'
+import { RoleProcess } from './role-process.ts'
 
 export interface ServerOptions {
   /** The `popmq` program, a JavaScript file. */
@@ -13,20 +12,14 @@ export interface ServerOptions {
   readonly flags?: readonly string[]
 }
 
-const readyMs = 30_000
-const endMs = 25_000
-
 /** `popmq dev` in a process of its own, on free ports. */
 export class ServerProcess {
   readonly servers: string
-  readonly #child: ChildProcess
-  /** Resolves when it has ended. */
-  readonly lost: Promise<MqError>
+  readonly #role: RoleProcess
 
-  private constructor(servers: string, child: ChildProcess, lost: Promise<MqError>) {
+  private constructor(servers: string, role: RoleProcess) {
     this.servers = servers
-    this.#child = child
-    this.lost = lost
+    this.#role = role
   }
 
   /** @throws MqError `unreachable` when it does not come up */
@@ -34,58 +27,38 @@ export class ServerProcess {
     popmq,
     data,
     nodeFlags,
-    flags: more = [],
+    flags = [],
   }: ServerOptions): Promise<ServerProcess> {
-    const portBase = await freePortBase()
-    const flags = [
-      '--data',
-      data,
-      '--port-base',
-      String(portBase),
-      '--json',
-      '--log-level',
-      'error',
-      ...more,
-    ]
-    const child = spawn(process.execPath, [...nodeFlags, popmq, 'dev', ...flags], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { UV_THREADPOOL_SIZE: '16', ...process.env },
-    })
-    const lost = deferred<MqError>()
-    const ready = deferred<string>()
-    const fail = (why: string): void =>
-      ready.reject(new MqError('unreachable', `popmq dev did not start: ${why}`))
-    child.on('error', (error) => fail(error.message))
-    child.on('exit', (code, signal) => {
-      fail(`it ended with ${signal ?? code}`)
-      lost.resolve(new MqError('connection_lost', `popmq dev ended with ${signal ?? code}`))
-    })
-    createInterface({ input: child.stdout }).on('line', (line) => ready.resolve(line))
-    const timer = setTimeout(() => fail(`it said nothing in ${readyMs} ms`), readyMs)
-    try {
-      const { coordinator } = JSON.parse(await ready.promise) as { coordinator: string }
-      return new ServerProcess(coordinator, child, lost.promise)
-    } catch (error) {
-      child.kill('SIGKILL')
-      throw error
-    } finally {
-      clearTimeout(timer)
-    }
+    const place = ['--data', data, '--port-base', String(await freePortBase())]
+    const command = ['dev', ...place, ...flags]
+    const role = await RoleProcess.start({ popmq, nodeFlags, command })
+    return new ServerProcess(present(role.said.coordinator, 'dev names its coordinator'), role)
+  }
+
+  get pid(): number {
+    return this.#role.pid
+  }
+
+  /** From the start of the process until it was ready. */
+  get readyMs(): number {
+    return this.#role.readyMs
+  }
+
+  /** Resolves when it has ended. */
+  get lost(): Promise<MqError> {
+    return this.#role.lost
   }
 
   /** Asks it to drain, so that its profile is written. */
-  async close(): Promise<void> {
-    this.#child.kill('SIGTERM')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), endMs)
-    await this.lost
-    clearTimeout(timer)
+  close(): Promise<void> {
+    return this.#role.close()
   }
 }
 
 const tries = 20
 
 /** A base whose ports for coordinator and broker are free at this moment. */
-async function freePortBase(): Promise<number> {
+export async function freePortBase(): Promise<number> {
   for (let count = 0; count < tries; count += 1) {
     const base = 20_000 + 100 * Math.floor(Math.random() * 120)
     if ((await isFree(base)) && (await isFree(base + 10))) return base

@@ -10,7 +10,15 @@ export const benchWorkloads = [
   'pop',
   'pop-held',
   'wake-up',
+  'latency',
+  'send',
+  'fan-out',
   'delayed',
+  'idle',
+  'growth',
+  'backlog',
+  'recovery',
+  'rebalance',
   'peers',
 ] as const
 export type BenchWorkload = (typeof benchWorkloads)[number]
@@ -30,8 +38,15 @@ export interface BenchFlags {
   readonly processes?: number
   readonly delay?: number
   readonly lead?: number
+  readonly connections?: number
+  readonly polls?: number
   readonly groups?: number
+  readonly rate?: number
+  readonly seconds?: number
   readonly partitions?: number
+  readonly members?: number
+  readonly session?: number
+  readonly megabytes?: number
   readonly rounds?: number
   readonly zookeeper?: string
   readonly peers?: true
@@ -40,24 +55,32 @@ export interface BenchFlags {
 
 const paths = ['produce', 'end-to-end', 'many-topics'] as const
 const pops = ['pop', 'pop-held'] as const
+const rated = ['latency', 'fan-out'] as const
 
 /** Flags that only these workloads take; the others are for all. */
 const takenBy: Partial<Record<keyof BenchFlags, readonly BenchWorkload[]>> = {
-  batch: [...paths, ...pops, 'delayed'],
+  batch: [...paths, ...pops, 'delayed', 'growth', 'backlog', 'recovery'],
   acks: [...paths, 'peers'],
-  messages: [...paths, ...pops, 'wake-up', 'delayed', 'peers'],
-  runs: [...paths, ...pops, 'peers'],
+  messages: [...paths, ...pops, 'wake-up', 'delayed', 'growth', 'send', 'backlog', 'peers'],
+  runs: [...paths, ...pops, 'growth', ...rated, 'send', 'backlog', 'recovery', 'peers'],
   keyed: paths,
   beside: ['produce', 'end-to-end'],
   turns: ['many-topics'],
-  profile: [...paths, ...pops, 'wake-up', 'delayed'],
+  profile: [...paths, ...pops, 'wake-up', 'delayed', 'idle', 'growth', ...rated, 'send', 'backlog'],
   consumers: [...pops, 'peers'],
-  processes: [...pops, 'peers'],
+  processes: [...pops, 'fan-out', 'peers'],
   delay: ['wake-up'],
   lead: ['delayed'],
-  groups: ['commit'],
-  partitions: ['commit'],
-  rounds: ['commit'],
+  connections: ['idle'],
+  polls: ['idle'],
+  groups: ['commit', 'fan-out'],
+  rate: [...rated, 'backlog', 'rebalance'],
+  seconds: [...rated, 'backlog'],
+  partitions: ['commit', 'rebalance'],
+  rounds: ['commit', 'rebalance'],
+  members: ['rebalance'],
+  session: ['rebalance'],
+  megabytes: ['recovery'],
   zookeeper: ['commit'],
   peers: ['end-to-end', 'pop', 'peers'],
   only: ['end-to-end', 'pop', 'peers'],
