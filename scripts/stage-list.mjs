@@ -10,6 +10,8 @@ import { root } from './child.mjs'
 const minute = 60_000
 /** Tests that start real processes; they are the e2e stage. */
 const isScenario = /^e2e\/dist\/scenarios\/.*\.test\.js$|^scripts\/pack\.test\.mjs$/
+/** Compares what things cost: nothing else may run beside it. */
+const isRatios = /^bench\/dist\/growth\/ratios\.test\.js$/
 
 /**
  * @param {Stages} stages
@@ -23,7 +25,9 @@ export async function checkStages(stages) {
   await stages.run('lint', () => checkBy('node_modules/oxlint/bin/oxlint', []))
   await stages.run('format', () => checkBy('node_modules/oxfmt/bin/oxfmt', ['--check']))
   if (!built) return false
-  const unit = unitTests().filter((file) => !tidy.includes(file) && !isScenario.test(file))
+  const isElsewhere = (/** @type {string} */ file) =>
+    tidy.includes(file) || isScenario.test(file) || isRatios.test(file)
+  const unit = unitTests().filter((file) => !isElsewhere(file))
   await stages.run('unit', () => nodeTests(unit, { timeoutMs: 2 * minute }))
   return true
 }
@@ -32,6 +36,8 @@ export async function checkStages(stages) {
 export async function scenarioStage(stages) {
   const files = findTests(['e2e/dist', 'scripts'], isScenario)
   await stages.run('e2e', () => nodeTests(files, { concurrency: 1, timeoutMs: 20 * minute }))
+  const ratios = findTests(['bench/dist'], isRatios)
+  await stages.run('ratios', () => nodeTests(ratios, { concurrency: 1, timeoutMs: 3 * minute }))
 }
 
 /** @param {Stages} stages */
