@@ -1,4 +1,4 @@
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import { sharedMs } from '../monotonic.ts'
 
 /**
@@ -40,18 +40,10 @@ export class Schedule {
   }
 }
 
-/** Timers come up to 2 ms late. */
-const timerLateMs = 2
-const mostPauseMs = 0.25
-const nothing = new Int32Array(new SharedArrayBuffer(4))
-
 /**
- * Resolves at `atMs` or a little before. A timer is a ms too coarse for a schedule of thousands a second, and turning
- * around costs a core: between turns of the event loop the thread itself rests for a part of a ms.
+ * Resolves once `atMs` is near. A timer is a ms coarse, and turning around until the very moment would take a core from
+ * what is measured: what becomes due meanwhile is sent a little late, and its latency counts that.
  */
-export async function rest(atMs: number): Promise<void> {
-  const leftMs = atMs - sharedMs()
-  if (leftMs > 2 * timerLateMs) return setTimeout(leftMs - timerLateMs)
-  if (leftMs > 0) Atomics.wait(nothing, 0, 0, Math.min(leftMs, mostPauseMs))
-  return setImmediate()
+export function rest(atMs: number): Promise<void> {
+  return setTimeout(Math.max(1, Math.floor(atMs - sharedMs())))
 }
