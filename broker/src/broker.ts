@@ -13,6 +13,7 @@ import {
   type Listener,
   respond,
   type ResponderEvent,
+  type ResponderOptions,
   route,
   routes,
   type Routes,
@@ -140,15 +141,16 @@ export class Broker {
     const recovered = await RecoveredSet.open({ ...this.#ports, options: limits })
     log.info('log_recovered', recovered.facts)
     const all = this.#routes()
+    // One for all connections: there may be ten thousand.
+    const answering: ResponderOptions = {
+      role: 'broker',
+      clusterId: () => this.#clusterId,
+      clock,
+      routes: all,
+      observe: (event) => this.#observe(event),
+    }
     this.#listener = await transport.listen(options.listen, (channel) => {
-      const observe = (event: ResponderEvent): void => this.#observe(event)
-      respond(channel, {
-        role: 'broker',
-        clusterId: () => this.#clusterId,
-        clock,
-        routes: all,
-        observe,
-      })
+      respond(channel, answering)
     })
     const { highestTopicId, highestEpoch } = recovered.facts
     const address = options.advertise ?? this.#listener.address

@@ -45,7 +45,7 @@ let connections = 0
 /** Answers what comes over `channel` until it is closed. */
 export function respond(channel: Channel, options: ResponderOptions): Responder {
   connections += 1
-  return new Responder(channel, { connectionId: connections, ...options })
+  return new Responder(channel, options, options.connectionId ?? connections)
 }
 
 /**
@@ -59,21 +59,19 @@ export class Responder {
   readonly #options: ResponderOptions
   readonly #limits: ResponderLimits
   readonly #inFlight = new Map<number, IncomingRequest>()
-  readonly #helloTimer: Timer
+  #helloTimer: Timer | undefined
   readonly #throttle: Throttle
   #connection: ConnectionInfo
   #state: 'greeting' | 'open' | 'closed' = 'greeting'
 
-  constructor(channel: Channel, options: ResponderOptions & { readonly connectionId: number }) {
+  constructor(channel: Channel, options: ResponderOptions, connectionId: number) {
     this.#channel = channel
     this.#options = options
-    this.#limits = Object.freeze({ ...responderLimits, ...options.limits })
-    this.#connection = { id: options.connectionId, client: '', remote: channel.remote }
+    this.#limits = options.limits ? { ...responderLimits, ...options.limits } : responderLimits
+    this.#connection = { id: connectionId, client: '', remote: channel.remote }
     this.#helloTimer = options.clock.after(this.#limits.helloMs, () => {
-      this.#refuse(
-        0,
-        new MqError('hello_required', `no hello came within ${this.#limits.helloMs} ms`),
-      )
+      const what = `no hello came within ${this.#limits.helloMs} ms`
+      this.#refuse(0, new MqError('hello_required', what))
     })
     const onStuck = (error: MqError): void => this.#refuse(undefined, error)
     this.#throttle = new Throttle({ channel, clock: options.clock, limits: this.#limits, onStuck })
@@ -148,7 +146,9 @@ export class Responder {
       this.#refuse(correlationId, asMqError(error))
       return
     }
-    this.#helloTimer.cancel()
+    this.#helloTimer?.cancel()
+    // There are as many as connections: one that is over is let go of.
+    this.#helloTimer = undefined
     this.#state = 'open'
     const { role, clusterId, observe } = this.#options
     const reply = {
@@ -293,7 +293,7 @@ export class Responder {
   #end(): void {
     if (this.isClosed) return
     this.#state = 'closed'
-    this.#helloTimer.cancel()
+    this.#helloTimer?.cancel()
     this.#throttle.stop()
     for (const request of [...this.#inFlight.values()]) request.connectionClosed()
   }
