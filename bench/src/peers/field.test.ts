@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { MqError } from '@popmq/client'
 import type { Contender } from './contender.ts'
 import { Field, type Installing } from './field.ts'
-import { peers } from './peer-list.ts'
+import { absentPeers, chosenPeers, peers } from './peer-list.ts'
 import { peerRows } from './peer-rows.ts'
 
 const settings = {
@@ -34,6 +34,21 @@ void test('where nothing can be installed, each peer has a row that says why', a
   assert.equal(why.get('bullmq, everysec'), 'npm ci failed')
   assert.equal(why.get('rabbitmq stream'), 'a stream keeps no acks of single messages')
   assert.equal(servers, 0)
+})
+
+void test('where Kafka cannot be fetched, its rows say why, and RocketMQ stands behind them', async () => {
+  const field = new Field({ ...settings, workload: 'end-to-end' }, nowhere, {
+    clients: () => Promise.resolve(undefined),
+    server: ({ name }) => Promise.resolve({ notRun: `no ${name}` }),
+  })
+  for (const peer of chosenPeers(peers, ['kafka'])) await field.open(peer)
+  for (const peer of absentPeers) field.miss(peer)
+  assert.deepEqual(field.notRun.map(({ path, notRun: why }) => [path, why]).slice(0, 2), [
+    ['kafka', 'no kafka'],
+    ['kafka, sync always', 'no kafka'],
+  ])
+  assert.equal(field.notRun.at(2)?.path, 'rocketmq')
+  await field.close()
 })
 
 void test('a server is installed once for all that use it, and is missed by those alone', async () => {

@@ -3,8 +3,9 @@ import { isMqError } from '@popmq/client'
 import { type Closable, closeAll } from '@popmq/kit'
 import type { Contender, PeersSettings } from './contender.ts'
 import { openPeer } from './peer-contender.ts'
-import type { Peer } from './peer-list.ts'
-import { type Installed, installClients, installServer, type Say } from './peer-packages.ts'
+import type { AbsentPeer, Peer } from './peer-list.ts'
+import type { Installed, Say } from './installed.ts'
+import { installClients, installServer } from './peer-packages.ts'
 import type { PeerServer, PeerServerName } from './servers/peer-server.ts'
 import { startServer } from './servers/start-server.ts'
 import { type ServerProgram, serverPrograms, tooOld, versionsText } from './versions.ts'
@@ -69,20 +70,25 @@ export class Field implements Closable {
     try {
       const outcome = await this.#tryOpen(peer)
       if ('notRun' in outcome) {
-        this.#notRun.push({ path: peer.name, notRun: outcome.notRun })
+        this.miss({ name: peer.name, notRun: outcome.notRun })
         return
       }
       this.add(outcome)
       this.#peers.add(outcome)
     } catch (error) {
-      this.#notRun.push({ path: peer.name, notRun: reason(error) })
+      this.miss({ name: peer.name, notRun: reason(error) })
     }
+  }
+
+  /** A peer that does not take part. */
+  miss({ name, notRun }: AbsentPeer): void {
+    this.#notRun.push({ path: name, notRun })
   }
 
   /** A peer that failed takes part no more. */
   async drop(contender: Contender, error: unknown): Promise<void> {
     this.#contenders.splice(this.#contenders.indexOf(contender), 1)
-    this.#notRun.push({ path: contender.name, notRun: `it failed: ${reason(error)}` })
+    this.miss({ name: contender.name, notRun: `it failed: ${reason(error)}` })
     await contender.close()
   }
 

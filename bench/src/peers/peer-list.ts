@@ -13,6 +13,10 @@ export interface Peer {
   readonly share: number
 }
 
+export interface AbsentPeer extends NotForIt {
+  readonly name: string
+}
+
 export interface PeerUse {
   readonly acknowledged: Acknowledged
   readonly settings: string
@@ -42,6 +46,11 @@ const bullmqUses = (acknowledged: Acknowledged): Peer['workloads'] => ({
     isOrdered: false,
   },
   pop: use(acknowledged, 1, 'workers with a concurrency of one batch each, jobs removed'),
+})
+
+const kafkaUses = (acknowledged: Acknowledged): Peer['workloads'] => ({
+  'end-to-end': use(acknowledged, fewPartitions, 'a sendBatch per batch, acks all; eachBatch'),
+  pop: { notRun: 'a group keeps one offset for each partition, no acks of single messages' },
 })
 
 const noSingleAcks = { notRun: 'a stream keeps no acks of single messages' }
@@ -138,10 +147,35 @@ export const peers: readonly Peer[] = [
     workloads: bullmqUses('after a sync'),
     share: 0.1,
   },
+  {
+    name: 'kafka',
+    server: 'kafka',
+    client: 'kafka-topics',
+    workloads: kafkaUses('before a sync'),
+    share: 1,
+  },
+  {
+    name: 'kafka, sync always',
+    server: 'kafka-sync-always',
+    client: 'kafka-topics',
+    workloads: kafkaUses('after a sync'),
+    share: 1,
+  },
+]
+
+/** Peers that nothing here starts. */
+export const absentPeers: readonly AbsentPeer[] = [
+  {
+    name: 'rocketmq',
+    notRun: 'nothing here starts the name server, broker and gRPC proxy that its Node client needs',
+  },
 ]
 
 /** Those whose names begin with one of `only`; all without any. */
-export function chosenPeers(only: readonly string[]): readonly Peer[] {
-  if (only.length === 0) return peers
-  return peers.filter(({ name }) => only.some((start) => name.startsWith(start)))
+export function chosenPeers<T extends { readonly name: string }>(
+  of: readonly T[],
+  only: readonly string[],
+): readonly T[] {
+  if (only.length === 0) return of
+  return of.filter(({ name }) => only.some((start) => name.startsWith(start)))
 }

@@ -1,16 +1,13 @@
-/** Installs what peers need, when they are asked for: their clients by npm, their servers from the system's packages. */
-import { spawn } from 'node:child_process'
+/** Installs what peers need, when they are asked for: their clients by npm, their servers from the system's packages or by Maven. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { type Ended, lastLine, run } from './command.ts'
+import { installKafka } from './kafka-jars.ts'
 import { isWithRepository, peersFolder } from './peers-folder.ts'
+import type { Installed, Say } from './installed.ts'
 import { type ServerProgram, serverVersion } from './versions.ts'
-
-/** Told in words, before something is installed. */
-export type Say = (what: string) => void
-
-export type Installed = { readonly version: string } | { readonly notRun: string }
 
 /** Installs the clients as their lock file names them. @returns why it could not be done, or undefined */
 export async function installClients(say: Say): Promise<string | undefined> {
@@ -27,8 +24,12 @@ export async function installClients(say: Say): Promise<string | undefined> {
   return undefined
 }
 
+export function installServer(program: ServerProgram, say: Say): Promise<Installed> {
+  return program.name === 'kafka' ? installKafka(say) : installPackage(program, say)
+}
+
 /** As root on Debian and Ubuntu, when it is missing; elsewhere says what to run. */
-export async function installServer(program: ServerProgram, say: Say): Promise<Installed> {
+async function installPackage(program: ServerProgram, say: Say): Promise<Installed> {
   const there = await serverVersion(program)
   if (there !== undefined) return { version: there }
   const { name } = program
@@ -66,39 +67,9 @@ async function withoutStarting(install: () => Promise<Ended>): Promise<Ended> {
   }
 }
 
-interface Ended {
-  readonly code: number
-  readonly said: string
-}
-
-const keptChars = 4_000
-
-function run(command: string, args: readonly string[], cwd = '/'): Promise<Ended> {
-  return new Promise((resolve) => {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    let said = ''
-    const keep = (text: string): void => {
-      said = (said + text).slice(-keptChars)
-    }
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.on('data', (bytes: Buffer) => keep(bytes.toString()))
-      stream.on('error', (error) => keep(error.message))
-    }
-    child.on('error', (error) => resolve({ code: 1, said: error.message }))
-    child.on('close', (code) => resolve({ code: code ?? 1, said }))
-  })
-}
-
 /** The npm that runs us, else the one on the path. */
 function npmCommand(): { readonly command: string; readonly args: readonly string[] } {
   const own = process.env['npm_execpath'] ?? ''
   if (path.basename(own) === 'npm-cli.js') return { command: process.execPath, args: [own] }
   return { command: 'npm', args: [] }
-}
-
-/** What went wrong stands at the end, or in the last line that says so. */
-export function lastLine(said: string): string {
-  const lines = said.trim().split('\n')
-  return lines.findLast((line) => /^(?:E:|npm error)/.test(line)) ?? lines.at(-1) ?? ''
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { peerWorkloads } from './contender.ts'
-import { chosenPeers, peers } from './peer-list.ts'
+import { absentPeers, chosenPeers, peers } from './peer-list.ts'
 import { peerRows } from './peer-rows.ts'
 
 const contender = {
@@ -30,9 +30,9 @@ void test('each row is compared with the first one, and a peer without numbers s
 })
 
 void test('peers are chosen by how their names begin, and each is used or says why not', () => {
-  assert.equal(chosenPeers([]).length, peers.length)
+  assert.equal(chosenPeers(peers, []).length, peers.length)
   assert.deepEqual(
-    chosenPeers(['rabbitmq', 'bullmq, e']).map(({ name }) => name),
+    chosenPeers(peers, ['rabbitmq', 'bullmq, e']).map(({ name }) => name),
     ['rabbitmq quorum queue', 'rabbitmq stream', 'rabbitmq stream, amqp', 'bullmq, everysec'],
   )
   assert.equal(new Set(peers.map(({ name }) => name)).size, peers.length)
@@ -41,4 +41,24 @@ void test('peers are chosen by how their names begin, and each is used or says w
     assert.ok(uses.some((use) => !('notRun' in use)))
     for (const use of uses) assert.ok('notRun' in use ? use.notRun !== '' : use.streams > 0)
   }
+})
+
+void test('Kafka takes part with and without a sync, and RocketMQ is named', () => {
+  const kafka = chosenPeers(peers, ['kafka'])
+  assert.deepEqual(
+    kafka.map(({ name, workloads }) => {
+      const use = workloads['end-to-end']
+      return [name, 'notRun' in use ? use.notRun : use.acknowledged]
+    }),
+    [
+      ['kafka', 'before a sync'],
+      ['kafka, sync always', 'after a sync'],
+    ],
+  )
+  for (const { workloads } of kafka) assert.ok('notRun' in workloads.pop)
+  assert.deepEqual(
+    chosenPeers(absentPeers, []).map(({ name }) => name),
+    ['rocketmq'],
+  )
+  assert.deepEqual(chosenPeers(absentPeers, ['kafka']), [])
 })

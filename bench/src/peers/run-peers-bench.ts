@@ -7,8 +7,8 @@ import { MqError } from '@popmq/client'
 import { type Machine, thisMachine } from '../machine.ts'
 import type { Contender, PeersSettings } from './contender.ts'
 import { Field } from './field.ts'
-import type { Say } from './peer-packages.ts'
-import { chosenPeers } from './peer-list.ts'
+import type { Say } from './installed.ts'
+import { absentPeers, chosenPeers, peers } from './peer-list.ts'
 import { openPopmq, type PopmqRequest } from './popmq-contender.ts'
 import { type PeerRow, peerRows } from './peer-rows.ts'
 
@@ -46,16 +46,17 @@ export interface PeersBenchReport {
  * @throws MqError `aborted`, and what PopMQ's own processes throw
  */
 export async function runPeersBench(request: PeersBenchRequest): Promise<PeersBenchReport> {
-  const { workload, sizeBytes, batch, messages, runs, consumers, processes } = request
+  const { workload, sizeBytes, batch, messages, runs, consumers, processes, only = [] } = request
   const data = await mkdtemp(path.join(request.data ?? tmpdir(), 'popmq-bench-'))
   const field = new Field(request, data)
   try {
     const popmq = await openPopmq(request, path.join(data, 'data'))
     field.add(popmq)
-    for (const peer of chosenPeers(request.only ?? [])) {
+    for (const peer of chosenPeers(peers, only)) {
       checkStopped(request.signal)
       await field.open(peer)
     }
+    for (const peer of chosenPeers(absentPeers, only)) field.miss(peer)
     const turns: PeerTurn[] = []
     for (let run = 0; run <= runs; run += 1) await measureRound(request, { field, run, turns })
     const settings = { sizeBytes, batch, messages, runs, consumers, processes }

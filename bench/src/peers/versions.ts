@@ -4,13 +4,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import type { PeerClientName } from './clients/peer-client.ts'
+import { kafkaFolder, kafkaVersion } from './kafka-jars.ts'
 import { peersFolder } from './peers-folder.ts'
 import type { PeerServerName } from './servers/peer-server.ts'
 import { rabbitmqFolder } from './servers/rabbitmq-server.ts'
 
 export interface ServerProgram {
-  /** As its Debian package is called. */
-  readonly name: 'redis-server' | 'nats-server' | 'rabbitmq-server'
+  /** As its Debian package is called; Kafka has none. */
+  readonly name: 'redis-server' | 'nats-server' | 'rabbitmq-server' | 'kafka'
   /** Where its version is found: in what a command says, or in the name of a folder inside another. */
   readonly version: { readonly ask: string } | { readonly folder: string }
   /** A release that is out; below it one is old. */
@@ -20,6 +21,8 @@ export interface ServerProgram {
 const redis: ServerProgram = { name: 'redis-server', version: { ask: 'redis-server' }, out: '8.2' }
 const nats: ServerProgram = { name: 'nats-server', version: { ask: 'nats-server' }, out: '2.12' }
 
+const kafka: ServerProgram = { name: 'kafka', version: { folder: kafkaFolder }, out: kafkaVersion }
+
 export const serverPrograms: Readonly<Record<PeerServerName, ServerProgram>> = {
   'redis-everysec': redis,
   'redis-always': redis,
@@ -27,6 +30,8 @@ export const serverPrograms: Readonly<Record<PeerServerName, ServerProgram>> = {
   'nats-sync-always': nats,
   // To ask it would start Erlang's name server, which stays.
   rabbitmq: { name: 'rabbitmq-server', version: { folder: rabbitmqFolder }, out: '4.1' },
+  kafka,
+  'kafka-sync-always': kafka,
 }
 
 const clientPackages: Readonly<Record<PeerClientName, string>> = {
@@ -37,6 +42,7 @@ const clientPackages: Readonly<Record<PeerClientName, string>> = {
   'rabbitmq-streams': 'rabbitmq-stream-js-client',
   'rabbitmq-streams-amqp': 'amqplib',
   'bullmq-queues': 'bullmq',
+  'kafka-topics': 'kafkajs',
 }
 
 /** Undefined when the program is not there. */

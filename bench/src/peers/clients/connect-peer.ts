@@ -1,5 +1,6 @@
 import { connectBullmq } from './bullmq-queues.ts'
 import { connectJetstream } from './jetstream.ts'
+import { connectKafka } from './kafka-topics.ts'
 import type { PeerAddress, PeerClient, PeerClientName } from './peer-client.ts'
 import { connectRabbitmqQueues } from './rabbitmq-queues.ts'
 import { connectRabbitmqStreams } from './rabbitmq-streams.ts'
@@ -21,6 +22,8 @@ export function connectPeer(name: PeerClientName, address: PeerAddress): Promise
       return connectRabbitmqStreams(address)
     case 'bullmq-queues':
       return connectBullmq(address)
+    case 'kafka-topics':
+      return connectKafka(address)
     default:
       return name satisfies never
   }

@@ -9,6 +9,7 @@ export const peerClients = [
   'rabbitmq-streams',
   'rabbitmq-streams-amqp',
   'bullmq-queues',
+  'kafka-topics',
 ] as const
 export type PeerClientName = (typeof peerClients)[number]
 

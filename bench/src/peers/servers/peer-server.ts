@@ -8,6 +8,8 @@ export const peerServers = [
   'nats',
   'nats-sync-always',
   'rabbitmq',
+  'kafka',
+  'kafka-sync-always',
 ] as const
 export type PeerServerName = (typeof peerServers)[number]
 

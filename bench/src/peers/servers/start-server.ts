@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
+import { startKafka } from './kafka-server.ts'
 import { startNats } from './nats-server.ts'
 import type { PeerServer, PeerServerName } from './peer-server.ts'
 import { startRabbitmq } from './rabbitmq-server.ts'
@@ -20,6 +21,10 @@ export async function startServer(name: PeerServerName, data: string): Promise<P
       return startNats(folder, { isSyncedAlways: true })
     case 'rabbitmq':
       return startRabbitmq(folder)
+    case 'kafka':
+      return startKafka(folder, { isSyncedAlways: false })
+    case 'kafka-sync-always':
+      return startKafka(folder, { isSyncedAlways: true })
     default:
       return name satisfies never
   }
