@@ -41,6 +41,18 @@ void test('every handle gets the answer to its own lease and number, in the orde
   )
 })
 
+void test('a handle that is written in two ways is sent once, and answered as each was written', () => {
+  const texts = ['1.0.5.AAAA', '1.0.05.AAAA']
+  const settlement = new Settlement('ack', texts.map(named))
+  assert.deepEqual(
+    settlement.leases.map(({ numbers }) => numbers),
+    [[5]],
+  )
+  settlement.answered(settlement.leases, { results: [['acked']], isInTime: true })
+  const expected = texts.map((handle) => ({ handle, result: 'acked' }))
+  assert.deepEqual(settlement.results, expected)
+})
+
 void test('already means acked only to the ack that may have been done by its own lost try', () => {
   const lost = new MqError('connection_lost', 'cut')
   const refused = new MqError('broker_busy', 'too much')

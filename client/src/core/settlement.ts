@@ -55,8 +55,9 @@ export class Settlement {
     this.#verb = verb
     this.#handles = handles
     this.#settled = handles.map(() => undefined)
-    for (const [position, { handle, parts }] of handles.entries())
-      this.#collect(position, parts ?? parseHandle(handle))
+    // The text of a handle is made when it is asked for: not where it need not be read.
+    for (const [position, named] of handles.entries())
+      this.#collect(position, named.parts ?? parseHandle(named.handle))
   }
 
   /** What is to be settled by brokers. */
@@ -66,7 +67,8 @@ export class Settlement {
 
   /** One result per handle, in the order given. */
   get results(): Settled[] {
-    for (const [position, first] of this.#again) this.#settled[position] = this.#settled[first]
+    for (const [position, first] of this.#again)
+      this.#settle(position, present(this.#settled[first], 'each handle was answered or failed'))
     return this.#settled.map((settled) => present(settled, 'each handle was answered or failed'))
   }
 
@@ -134,7 +136,7 @@ export class Settlement {
 
   #settle(position: number, settled: Omit<Settled, 'handle'>): void {
     const handle = this.#handles[position]?.handle ?? ''
-    this.#settled[position] = { handle, ...settled }
+    this.#settled[position] = { ...settled, handle }
   }
 }
 
