@@ -24,6 +24,7 @@ import { BatchingProducer } from './producer.ts'
 import { pullConsumerConfig } from './pull-consumer-config.ts'
 import { PollingConsumer } from './pull-consumer.ts'
 import { RouteCache } from './route-cache.ts'
+import { SharedAcks } from './shared-acks.ts'
 import { workerConfig } from './worker-config.ts'
 import { HandlingWorker } from './worker.ts'
 
@@ -83,13 +84,15 @@ export async function connect(
   }
   const routes = new RouteCache({ coordinators, clock, random, refreshMs })
   routes.start()
-  return new ConnectedClient({ ...config, pool, coordinators, routes, crc32 })
+  const acks = new SharedAcks(pool)
+  return new ConnectedClient({ ...config, pool, coordinators, routes, acks, crc32 })
 }
 
 type ConnectedClientDeps = ConnectConfig & {
   readonly pool: ConnectionPool
   readonly coordinators: Coordinators
   readonly routes: RouteCache
+  readonly acks: SharedAcks
   readonly crc32: (bytes: Uint8Array) => number
 }
 

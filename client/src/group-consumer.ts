@@ -20,8 +20,10 @@ import { memberRetries, retryGiven } from './member-retries.ts'
 import { checkRange } from './options.ts'
 import { byPlace, closed, Reading, type ReadingDeps } from './reading.ts'
 import { sessionOver } from './session-over.ts'
+import type { SharedAcks } from './shared-acks.ts'
 
 export interface GroupConsumerDeps extends ReadingDeps {
+  readonly acks: SharedAcks
   readonly coordinators: Coordinators
   readonly admin: Pick<Admin, 'offsets'>
   /** Who this is, for people. */

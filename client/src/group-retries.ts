@@ -10,7 +10,7 @@ import { MemberGroup } from './member-group.ts'
 import { checkRange } from './options.ts'
 import { Popping, type PoppingDeps } from './popping.ts'
 import { retryResult, type RetryDetails, SetAsides, type SetAsidesDeps } from './set-asides.ts'
-import { Settler } from './settler.ts'
+import { Settler, type SettlerDeps } from './settler.ts'
 
 export interface GroupRetriesConfig {
   readonly topics: readonly string[]
@@ -22,6 +22,7 @@ export interface GroupRetriesConfig {
 
 export interface GroupRetriesDeps extends SetAsidesDeps {
   readonly crc32: PoppingDeps['crc32']
+  readonly acks: SettlerDeps['acks']
   /** Names of its topics by id, as they are known. */
   readonly names: ReadonlyMap<number, string>
   /** Whether the member has something assigned, and delivers. */

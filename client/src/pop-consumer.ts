@@ -17,9 +17,9 @@ import { popCall, type PopConsumerConfig, popRanges } from './pop-consumer-confi
 import { PopGroup, type PopGroupDeps } from './pop-group.ts'
 import { Popping, type PoppingDeps } from './popping.ts'
 import { closed } from './reading.ts'
-import { type SettleCall, Settler } from './settler.ts'
+import { type SettleCall, Settler, type SettlerDeps } from './settler.ts'
 
-export type PopConsumerDeps = Omit<PoppingDeps & PopGroupDeps, 'group' | 'settler'>
+export type PopConsumerDeps = Omit<PoppingDeps & PopGroupDeps & SettlerDeps, 'group' | 'settler'>
 
 const loopPause = { firstMs: 100, mostMs: 5_000 }
 

@@ -1,20 +1,29 @@
 import { Backoff, type Clock, type Random, sleep } from '@popmq/kit'
-import { asMqError, isMqError, MqError, type RequestOf, settle } from '@popmq/protocol'
+import {
+  asMqError,
+  isMqError,
+  MqError,
+  type ReplyOf,
+  type RequestOf,
+  settle,
+} from '@popmq/protocol'
 import type { SettleVerb, TopicInfo } from '@popmq/protocol'
 import { abortable } from './aborting.ts'
 import type { Settled } from './api/pop-consumer.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import type { NamedHandle } from './core/leased-message.ts'
-import { type LeaseHandles, maySettleLater, settledLease } from './core/settlement.ts'
-import { Settlement, settleRequests } from './core/settlement.ts'
+import { type SettleRequest, settleRequests } from './core/settle-request.ts'
+import { type LeaseHandles, maySettleLater, Settlement } from './core/settlement.ts'
 import type { GroupSource, OpenedGroup } from './pop-group.ts'
 import type { RouteCache } from './route-cache.ts'
+import type { SharedAcks } from './shared-acks.ts'
 import { within } from './within.ts'
 
 export interface SettlerDeps {
   readonly clock: Clock
   readonly random: Random
   readonly pool: ConnectionPool
+  readonly acks: SharedAcks
   readonly routes: RouteCache
   readonly group: GroupSource
   /** How long one request may go unanswered, in ms. */
@@ -98,10 +107,10 @@ export class Settler {
     const known = leases.filter(({ topicId }) => topics.has(topicId))
     trying.settlement.unknown(leases.filter(({ topicId }) => !topics.has(topicId)))
     const requests = [...this.#byLeader(known, topics)].flatMap(([address, ofLeader]) =>
-      [...settleRequests(ofLeader)].map((some) => ({ address, some })),
+      [...settleRequests(ofLeader)].map((request) => ({ address, request })),
     )
     await Promise.all(
-      requests.map(({ address, some }) => this.#ask(some, { address, opened, trying })),
+      requests.map(({ address, request }) => this.#settleAt(request, { address, opened, trying })),
     )
   }
 
@@ -122,23 +131,38 @@ export class Settler {
     return found
   }
 
-  async #ask(
-    leases: readonly LeaseHandles[],
-    { address, opened, trying }: { address: string; opened: OpenedGroup; trying: Trying },
+  async #settleAt(
+    request: SettleRequest,
+    at: { address: string; opened: OpenedGroup; trying: Trying },
   ): Promise<void> {
-    const { pool } = this.#deps
-    const { verb, details = {} } = trying.call
+    const { trying } = at
+    const { leases } = request
     try {
-      if (address === '') throw new MqError('not_leader', 'no broker leads the partition for now')
-      const fields = { groupId: opened.groupId, verb, leases: leases.map(settledLease), ...details }
-      const caller = await pool.caller(address)
-      const { reply } = await caller.call(settle, fields, { timeoutMs: this.#tryMs(trying) })
+      const reply = await this.#ask(request, at)
       const { leasesEndAt = Number.POSITIVE_INFINITY } = trying.call
       const isInTime = this.#deps.clock.monotonic() < leasesEndAt
       trying.settlement.answered(leases, { ...reply, isInTime })
     } catch (error) {
-      await this.#failed(leases, asMqError(error), { opened, trying })
+      await this.#failed(leases, asMqError(error), at)
     }
+  }
+
+  async #ask(
+    { leases, fields }: SettleRequest,
+    { address, opened, trying }: { address: string; opened: OpenedGroup; trying: Trying },
+  ): Promise<ReplyOf<typeof settle>> {
+    const { pool, acks } = this.#deps
+    const { verb, details = {} } = trying.call
+    const { groupId } = opened
+    const timeoutMs = this.#tryMs(trying)
+    if (address === '') throw new MqError('not_leader', 'no broker leads the partition for now')
+    // One whose time is almost over asks for itself: others have more.
+    if (verb === 'ack' && timeoutMs >= Math.min(shortestTryMs, this.#deps.requestTimeoutMs))
+      return acks.ack({ address, groupId }, leases, timeoutMs)
+    const caller = await pool.caller(address)
+    const asked = { groupId, verb, leases: fields, ...details }
+    const { reply } = await caller.call(settle, asked, { timeoutMs })
+    return reply
   }
 
   async #failed(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { limits, MqError, type SettleResult } from '@popmq/protocol'
+import { MqError, type SettleResult } from '@popmq/protocol'
 import { parseHandle } from './handle.ts'
 import { named } from './leased-message.ts'
-import { type LeaseHandles, maySettleLater, Settlement, settleRequests } from './settlement.ts'
+import { type LeaseHandles, maySettleLater, Settlement } from './settlement.ts'
 
 const handle = fc
   .tuple(fc.integer({ min: 1, max: 3 }), fc.nat(2), fc.nat(4), fc.constantFrom('AAAA', 'BBBB', '!'))
@@ -71,23 +71,6 @@ void test('already means acked only to the ack that may have been done by its ow
   assert.equal(told('nack', lost, { result: 'already' }), 'already')
   assert.equal(told('ack', lost, { result: 'expired' }), 'expired')
   assert.equal(told('ack', lost, { result: 'already', isInTime: false }), 'already')
-})
-
-void test('requests stay within the limits, and lose no handle', () => {
-  const lease = 'A'.repeat(170)
-  const handles = Array.from({ length: 20_000 }, (_, index) => `1.0.${index}.${lease}`)
-  const each = Array.from({ length: 9_000 }, (_, index) => {
-    return `2.0.${index}.${String(index).padStart(168, 'A')}`
-  })
-  const settlement = new Settlement('ack', [...handles.slice(0, 9_000), ...each].map(named))
-  const requests = [...settleRequests(settlement.leases)]
-  const sent = requests.flat().flatMap(({ numbers }) => numbers)
-  assert.equal(sent.length, 18_000)
-  for (const request of requests) {
-    assert.ok(request.length <= limits.messagesPerPop)
-    const bytes = request.reduce((sum, { lease: of }) => sum + of.length + 40, 0)
-    assert.ok(bytes < limits.requestFieldsBytes)
-  }
 })
 
 void test('what the call itself must change is not tried again', () => {

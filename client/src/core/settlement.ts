@@ -1,5 +1,5 @@
 import { present } from '@popmq/kit'
-import { isMqError, type MqError, partitionKey, type SettledLease } from '@popmq/protocol'
+import { isMqError, type MqError, partitionKey } from '@popmq/protocol'
 import type { PartitionNumber, SettleResult, SettleVerb, TopicId } from '@popmq/protocol'
 import type { Settled } from '../api/pop-consumer.ts'
 import { type HandleParts, parseHandle, parseLease } from './handle.ts'
@@ -31,12 +31,6 @@ interface Collected extends LeaseHandles {
   readonly positions: number[]
   readonly byNumber: Map<number, number>
 }
-
-/** Keeps a request within the limits of its field map, however many leases its handles are of. */
-const mostHandles = 8_000
-const mostBytes = 700_000
-const bytesPerLease = 32
-const bytesPerNumber = 9
 
 /**
  * One call that settles handles: sorts them by lease, and keeps what became of each. A handle is open until a broker
@@ -138,31 +132,6 @@ export class Settlement {
     const handle = this.#handles[position]?.handle ?? ''
     this.#settled[position] = { ...settled, handle }
   }
-}
-
-/** What one request may carry, in order. */
-export function* settleRequests(leases: readonly LeaseHandles[]): Generator<LeaseHandles[]> {
-  let request: LeaseHandles[] = []
-  let handles = 0
-  let bytes = 0
-  for (const lease of leases) {
-    const size = lease.lease.length + bytesPerLease + lease.numbers.length * bytesPerNumber
-    const isFull = handles + lease.numbers.length > mostHandles || bytes + size > mostBytes
-    if (isFull && request.length > 0) {
-      yield request
-      request = []
-      handles = 0
-      bytes = 0
-    }
-    request.push(lease)
-    handles += lease.numbers.length
-    bytes += size
-  }
-  if (request.length > 0) yield request
-}
-
-export function settledLease({ lease, numbers }: LeaseHandles): SettledLease {
-  return { lease, numbers }
 }
 
 /** Whether the same request may be answered otherwise later. */
