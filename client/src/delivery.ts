@@ -93,6 +93,12 @@ export class Delivery {
     this.#batcher.add(topic, message)
   }
 
+  /** Sends at once when a full request has gathered. */
+  sendFull(): void {
+    if (this.#batcher.isFull && !this.#stopping.signal.aborted)
+      this.#send(this.#deps.clock.monotonic(), true)
+  }
+
   /** Sends what there is to send, once all that is being said now has been said. */
   schedule(): void {
     if (this.#isScheduled) return
@@ -115,14 +121,18 @@ export class Delivery {
     if (this.#stopping.signal.aborted) return
     this.#events.gathering()
     const now = this.#deps.clock.monotonic()
-    for (;;) {
-      const request = this.#batcher.nextRequest(now)
-      if (request === undefined) break
-      void this.#deliver(request)
-    }
+    this.#send(now)
     if (this.#batcher.wantsProducerId) void this.#openProducer()
     if (this.#batcher.takeRouteWish()) this.#deps.routes.wish()
     this.#arm()
+  }
+
+  #send(now: number, onlyFull = false): void {
+    for (;;) {
+      const request = this.#batcher.nextRequest(now, onlyFull)
+      if (request === undefined) return
+      void this.#deliver(request)
+    }
   }
 
   /** Sets the timer to what comes first: a pause or linger that ends, or the next sweep. */

@@ -102,6 +102,7 @@ export class MessageIntake {
         submission.failed(slot, asMqError(error))
       }
       entry.slot += 1
+      this.delivery.sendFull()
     }
     this.#waiting.delete(submission)
   }

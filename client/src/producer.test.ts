@@ -185,3 +185,24 @@ void test('dedup ids that were seen are answered with their first receipts', asy
     ],
   )
 })
+
+void test('a full request goes out while the rest of the call is still being taken in', async () => {
+  const { cluster, client, until } = await makeWorld()
+  cluster.addTopic('orders')
+  const producer = client.producer({ batchBytes: 4_096 })
+  await until(producer.send({ topic: 'orders', value: 'first' }))
+  const before = producer.stats().requests
+  let atLast = 0
+  const last = {
+    topic: 'orders',
+    get value() {
+      atLast = producer.stats().requests
+      return 'last'
+    },
+  }
+  const value = 'x'.repeat(1_000)
+  const many = Array.from({ length: 9 }, () => ({ topic: 'orders', value }))
+  await until(producer.sendBatch([...many, last]))
+  assert.equal(atLast, before + 2)
+  assert.deepEqual(cluster.log('orders').values().slice(-1), ['last'])
+})

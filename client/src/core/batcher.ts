@@ -42,6 +42,8 @@ export class Batcher {
   readonly #topics = new Map<string, LaneTopic>()
   #producerId: ProducerId | undefined
   #fencedBy: MqError | undefined
+  /** Bytes of records taken since the last request was looked for. */
+  #gatheredBytes = 0
   /** Send without waiting for more. */
   isFlushing = false
 
@@ -61,6 +63,11 @@ export class Batcher {
   /** The error that ended this producer for good. */
   get fencedBy(): MqError | undefined {
     return this.#fencedBy
+  }
+
+  /** Whether a full request may have gathered: then the broker need not wait for what is still being said. */
+  get isFull(): boolean {
+    return this.#gatheredBytes >= this.#options.batchBytes
   }
 
   /** Whether a producer id is needed before more can be sent: answer with `identify`. */
@@ -95,14 +102,16 @@ export class Batcher {
       run = this.#openRun(lane, record)
     }
     run.add(record)
+    this.#gatheredBytes += record.message.recordBytes
     this.#board.touch(lane)
   }
 
-  /** The next request to send. @returns undefined when there is none now: see `wakesAt` */
-  nextRequest(now: number): ProduceRequest | undefined {
+  /** The next request to send, or the next full one. @returns undefined when there is none now: see `wakesAt` */
+  nextRequest(now: number, onlyFull = false): ProduceRequest | undefined {
+    this.#gatheredBytes = 0
     this.#board.place(now)
     for (const outlet of this.#board.outlets) {
-      while (outlet.maySend(now, this.isFlushing)) {
+      while (onlyFull ? outlet.isFull : outlet.maySend(now, this.isFlushing)) {
         const request = this.#fill(outlet, now)
         if (request.runs.length > 0) return request
       }

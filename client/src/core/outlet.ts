@@ -51,9 +51,14 @@ export class Outlet {
     this.#readySince = now
   }
 
+  /** Whether there is a full request that may be sent. */
+  get isFull(): boolean {
+    return this.#isFree && this.#weight >= this.#options.batchBytes
+  }
+
   maySend(now: number, isFlushing: boolean): boolean {
-    if (this.#weights.size === 0 || this.inFlight >= this.#options.requestsInFlight) return false
-    if (isFlushing || this.#weight >= this.#options.batchBytes) return true
+    if (!this.#isFree) return false
+    if (isFlushing || this.isFull) return true
     return this.inFlight < smallRequestsInFlight && now >= this.#lingersUntil
   }
 
@@ -61,6 +66,10 @@ export class Outlet {
   get wakesAt(): number | undefined {
     const waitsForTime = this.#weights.size > 0 && this.inFlight < smallRequestsInFlight
     return waitsForTime ? this.#lingersUntil : undefined
+  }
+
+  get #isFree(): boolean {
+    return this.#weights.size > 0 && this.inFlight < this.#options.requestsInFlight
   }
 
   get #lingersUntil(): number {
