@@ -14,23 +14,23 @@ export interface LeasedRun {
   readonly leasedUntil: number
 }
 
-export interface LeasedPlace {
-  /** What the broker knows it by: its offset, or its held number. */
+/** What a retried message has of its own: its offset and append time are those of its first copy. */
+export interface RetriedCopy {
+  /** The held number that the broker knows it by. */
   readonly number: number
-  /** When the first copy was appended, where this is another one. */
-  readonly appendedAt: number | undefined
+  readonly firstAppendedAt: number
 }
 
 /** A received message with its lease. */
 export class LeasedMessage implements PoppedMessage {
   readonly #message: ReceivedMessage
   readonly #run: LeasedRun
-  readonly #place: LeasedPlace
+  readonly #retried: RetriedCopy | undefined
 
-  constructor(message: ReceivedMessage, run: LeasedRun, place: LeasedPlace) {
+  constructor(message: ReceivedMessage, run: LeasedRun, retried?: RetriedCopy) {
     this.#message = message
     this.#run = run
-    this.#place = place
+    this.#retried = retried
   }
 
   get handle(): string {
@@ -39,7 +39,8 @@ export class LeasedMessage implements PoppedMessage {
   /** What the handle says. */
   get parts(): HandleParts {
     const { topicId, partition, lease } = this.#run
-    return { topicId, partition, number: this.#place.number, lease }
+    const number = this.#retried?.number ?? this.#message.offset
+    return { topicId, partition, number, lease }
   }
   get leasedUntil(): number {
     return this.#run.leasedUntil
@@ -48,7 +49,7 @@ export class LeasedMessage implements PoppedMessage {
     return this.#run.attempt
   }
   get appendedAt(): number {
-    return this.#place.appendedAt ?? this.#message.appendedAt
+    return this.#retried?.firstAppendedAt ?? this.#message.appendedAt
   }
   get topic(): string {
     return this.#message.topic

@@ -69,13 +69,11 @@ function readRun(run: PoppedRun, { bytes, into }: RunBytes, deps: PopReplyDeps):
 
 function leased(record: RecordView, run: LeasedRun): LeasedMessage {
   const { start, offset: number } = record
-  if (kindName(record.kind) === 'message') {
-    const message = new ReceivedMessage(run.source, start, number)
-    return new LeasedMessage(message, run, { number, appendedAt: undefined })
-  }
-  const first = sourceOf(record)
-  const message = new ReceivedMessage(run.source, start, first.offset)
-  return new LeasedMessage(message, run, { number, appendedAt: first.firstAppendedAt })
+  if (kindName(record.kind) === 'message')
+    return new LeasedMessage(new ReceivedMessage(run.source, start, number), run)
+  const { offset, firstAppendedAt } = sourceOf(record)
+  const message = new ReceivedMessage(run.source, start, offset)
+  return new LeasedMessage(message, run, { number, firstAppendedAt })
 }
 
 /** @throws MqError `corrupt_record` */

@@ -29,7 +29,8 @@ interface Collected extends LeaseHandles {
   readonly text: string
   readonly numbers: number[]
   readonly positions: number[]
-  readonly byNumber: Map<number, number>
+  /** Positions by number; not needed while numbers come in ascending order, as they were popped. */
+  byNumber: Map<number, number> | undefined
 }
 
 /**
@@ -105,12 +106,12 @@ export class Settlement {
       return
     }
     const { number } = parts
-    const { numbers, positions, byNumber } = this.#leaseOf(parts)
-    const first = byNumber.get(number)
+    const lease = this.#leaseOf(parts)
+    const first = firstOf(lease, number)
     if (first === undefined) {
-      byNumber.set(number, position)
-      numbers.push(number)
-      positions.push(position)
+      lease.byNumber?.set(number, position)
+      lease.numbers.push(number)
+      lease.positions.push(position)
     } else this.#again.set(position, first)
   }
 
@@ -122,7 +123,7 @@ export class Settlement {
     const there = this.#byText.get(key)
     if (there !== undefined) return there
     const lease = { topicId, partition, text, lease: parseLease(text), isUncertain: false }
-    const made: Collected = { ...lease, numbers: [], positions: [], byNumber: new Map() }
+    const made: Collected = { ...lease, numbers: [], positions: [], byNumber: undefined }
     this.#byText.set(key, made)
     this.#leases.push(made)
     return made
@@ -132,6 +133,14 @@ export class Settlement {
     const handle = this.#handles[position]?.handle ?? ''
     this.#settled[position] = { ...settled, handle }
   }
+}
+
+/** The position at which the number stands already. */
+function firstOf(lease: Collected, number: number): number | undefined {
+  const { numbers, positions } = lease
+  if (lease.byNumber === undefined && number > (numbers.at(-1) ?? -1)) return undefined
+  lease.byNumber ??= new Map(numbers.map((each, index) => [each, positions[index] ?? 0]))
+  return lease.byNumber.get(number)
 }
 
 /** Whether the same request may be answered otherwise later. */
