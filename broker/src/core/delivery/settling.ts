@@ -10,6 +10,7 @@ import {
   type SettledLease,
   type SettleResult,
 } from '@popmq/protocol'
+import { CurrentHandles, type Results } from './current-handles.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import type { GroupDispatch } from './group-dispatch.ts'
 import type { LeaseToken } from './lease-token.ts'
@@ -41,13 +42,10 @@ export interface Nack {
   readonly retriable: boolean
 }
 
-/** A handle that names something. */
+/** A handle that can be acted on, and where its result goes. */
 interface Named extends HeldPlace {
-  /** Where its result goes: lease, then number. */
-  readonly at: readonly [number, number]
+  readonly put: (result: SettleResult) => void
 }
-
-type Results = SettleResult[][]
 
 /** Settles messages by their handles. Each handle has its own answer; a bad one changes nothing for the others. */
 export class Settling {
@@ -62,19 +60,16 @@ export class Settling {
     const { log } = this.#parts
     if (group.hasResets) await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
-    if (current.length > 0) {
-      const byPlace = grouped(current)
-      const runs = byPlace.map(([place, all]) => runOf(place, all))
+    if (current.size > 0) {
+      const runs = [...current].map(([place, handles]) => runOf(place, handles))
       const body = encodeSettled({ groupId: group.id, runs })
       const end = log.appendControl({ kind: 'settled', body })
       const done = deferred<boolean>()
-      for (const [place, all] of byPlace) {
-        const settlement = place.book.settle(all.map(numberOf), done.promise)
-        log.until(end, settlement.applied)
-      }
+      for (const [place, { numbers }] of current)
+        log.until(end, place.book.settle(numbers, done.promise).applied)
       log.until(end, () => done.resolve(true))
       await log.whenDone(end)
-      for (const { at } of current) put(results, at, 'acked')
+      for (const handles of current.values()) handles.putAll(results, 'acked')
     }
     return this.#waited(results, waiting)
   }
@@ -87,18 +82,14 @@ export class Settling {
     let end: LogPosition | undefined
     let failed: MqError | undefined
     // All of them before the first is carried out: nothing else may happen to the last meanwhile.
-    const moves = current.map(({ place, number, at }) => {
-      return { at, carryOut: moving.begin(moveOf({ group, place, number }, nack, clock.now())) }
+    const moves = namedOf(results, current).map(({ place, number, put }) => {
+      return { put, carryOut: moving.begin(moveOf({ group, place, number }, nack, clock.now())) }
     })
-    for (const { at, carryOut } of moves) {
+    for (const { put, carryOut } of moves) {
       try {
         const moved = await carryOut()
-        if (moved === undefined) {
-          put(results, at, 'unknown')
-          continue
-        }
-        end = moved.end
-        put(results, at, moved.to)
+        if (moved !== undefined) end = moved.end
+        put(moved?.to ?? 'unknown')
       } catch (error) {
         // Those before are moved; the others stay where they are, leased as they were.
         if (!isMqError(error)) throw error
@@ -120,13 +111,13 @@ export class Settling {
     if (group.hasResets) await group.whenReset()
     const { results, current, waiting } = this.#judge(group, leases)
     const until = clock.now() + invisibleMs
-    const held = current.filter(({ place, number, at }) => {
+    const held = namedOf(results, current).filter(({ place, number, put }) => {
       const isHeld = place.book.isHeld(number)
-      if (!isHeld) put(results, at, 'expired')
+      if (!isHeld) put('expired')
       return isHeld
     })
     this.#change(group, held, (lease) => ({ ...lease, until }))
-    for (const { at } of held) put(results, at, 'extended')
+    for (const { put } of held) put('extended')
     return { results: await this.#waited(results, waiting), until }
   }
 
@@ -135,8 +126,8 @@ export class Settling {
     if (group.hasResets) await group.whenReset()
     const nowMs = this.#parts.clock.now()
     const { results, current, waiting } = this.#judge(group, leases)
-    const held = current.filter(({ place, number, at }) => {
-      put(results, at, 'released')
+    const held = namedOf(results, current).filter(({ place, number, put }) => {
+      put('released')
       return place.book.isHeld(number)
     })
     this.#change(group, held, (lease) => givenBack(lease, nowMs))
@@ -183,51 +174,31 @@ export class Settling {
 
   /** Looks at every handle. What is wrong with one is its result; the others are `current`. */
   #judge(group: GroupDispatch, leases: readonly SettledLease[]): Judged {
-    const judged: Judged = { results: [], current: [], waiting: [] }
-    const seen = new Map<LeasePlace, Set<number>>()
-    for (const [index, { lease, numbers }] of leases.entries()) {
+    const judged: Judged = { results: [], current: new Map(), waiting: [] }
+    for (const [row, { lease, numbers }] of leases.entries()) {
       const token = this.#parts.read(lease)
       const isForeign = token !== undefined && token.groupId !== group.id
-      const results: SettleResult[] = numbers.map(() => (isForeign ? 'foreign' : 'unknown'))
-      judged.results.push(results)
+      judged.results.push(numbers.map(() => (isForeign ? 'foreign' : 'unknown')))
       if (token === undefined || isForeign) continue
       const where = this.#parts.whereLed(token.key)
       if (where === 'elsewhere')
         throw new MqError('not_leader', 'a handle is of a partition that is led elsewhere')
-      if (where === 'nowhere') continue
-      const partition = group.known(token.key)
+      const partition = where === 'nowhere' ? undefined : group.known(token.key)
       if (partition === undefined) continue
-      for (const [nth, number] of numbers.entries()) {
+      for (const [column, number] of numbers.entries()) {
         const place = placeOf(group, partition, number)
-        if (place === undefined) continue
-        const taken = seen.get(place) ?? new Set()
-        seen.set(place, taken)
-        if (taken.has(number)) results[nth] = 'already'
-        else if (this.#judgeOne({ place, number, at: [index, nth] }, token, judged))
-          taken.add(number)
+        if (place !== undefined) judgeOne({ place, number, token, row, column }, judged)
       }
     }
     return judged
   }
 
-  /** @returns whether this handle is the one that counts */
-  #judgeOne(named: Named, { nonce, generation }: LeaseToken, judged: Judged): boolean {
-    const { place, number, at } = named
-    const isReset = generation !== place.generation
-    const verdict = isReset ? 'expired' : place.book.judge(number, nonce)
-    if (verdict === 'current') judged.current.push(named)
-    else if (verdict === 'settling')
-      judged.waiting.push({ at, isDone: place.book.settlement(number) ?? Promise.resolve(true) })
-    else put(judged.results, at, verdict === 'settled' ? 'already' : 'expired')
-    return verdict === 'current'
-  }
-
   /** Whoever comes while a settlement is in flight is answered from it. */
   async #waited(results: Results, waiting: Judged['waiting']): Promise<Results> {
-    for (const { at, isDone } of waiting) {
+    for (const { row, column, isDone } of waiting) {
       if (!(await isDone))
         throw new MqError('broker_busy', 'what was to become of the message was not written')
-      put(results, at, 'already')
+      putAt(results[row], column, 'already')
     }
     return results
   }
@@ -235,9 +206,48 @@ export class Settling {
 
 interface Judged {
   readonly results: Results
-  readonly current: Named[]
+  readonly current: Map<LeasePlace, CurrentHandles>
   /** Others that settle them are in flight: whether each was carried out. */
-  readonly waiting: { readonly at: Named['at']; readonly isDone: Promise<boolean> }[]
+  readonly waiting: {
+    readonly row: number
+    readonly column: number
+    readonly isDone: Promise<boolean>
+  }[]
+}
+
+interface JudgedHandle extends HeldPlace {
+  readonly token: LeaseToken
+  /** Where its result goes: lease, then number. */
+  readonly row: number
+  readonly column: number
+}
+
+function judgeOne({ place, number, token, row, column }: JudgedHandle, judged: Judged): void {
+  const { results, current, waiting } = judged
+  const handles = current.get(place)
+  if (handles?.has(number) === true) return putAt(results[row], column, 'already')
+  const isReset = token.generation !== place.generation
+  const verdict = isReset ? 'expired' : place.book.judge(number, token.nonce)
+  if (verdict === 'current') {
+    const taken = handles ?? new CurrentHandles()
+    taken.add(number, row, column)
+    if (handles === undefined) current.set(place, taken)
+  } else if (verdict === 'settling')
+    waiting.push({
+      row,
+      column,
+      isDone: place.book.settlement(number) ?? Promise.resolve(true),
+    })
+  else putAt(results[row], column, verdict === 'settled' ? 'already' : 'expired')
+}
+
+/** One by one, place by place. */
+function namedOf(results: Results, current: Judged['current']): Named[] {
+  return [...current].flatMap(([place, handles]) =>
+    handles.numbers.map((number, index) => {
+      return { place, number, put: (result) => handles.put(results, index, result) }
+    }),
+  )
 }
 
 /** Where a handle points; undefined for numbers that are not of the partition. */
@@ -259,30 +269,10 @@ function moveOf(
   return { group, place, number, outcome, error, delayMs, nowMs }
 }
 
-function numberOf({ number }: Named): number {
-  return number
+function putAt(row: SettleResult[] | undefined, column: number, result: SettleResult): void {
+  if (row !== undefined) row[column] = result
 }
 
-function put(
-  results: Results,
-  [lease, number]: readonly [number, number],
-  result: SettleResult,
-): void {
-  const row = results[lease]
-  if (row !== undefined) row[number] = result
-}
-
-function grouped(named: readonly Named[]): [LeasePlace, Named[]][] {
-  const byPlace = new Map<LeasePlace, Named[]>()
-  for (const each of named) {
-    const there = byPlace.get(each.place)
-    if (there === undefined) byPlace.set(each.place, [each])
-    else there.push(each)
-  }
-  return [...byPlace]
-}
-
-function runOf({ key, generation }: LeasePlace, all: readonly Named[]): LeasedRun {
-  const numbers = all.map(numberOf).toSorted((a, b) => a - b)
+function runOf({ key, generation }: LeasePlace, { ascending: numbers }: CurrentHandles): LeasedRun {
   return { key, generation, attempt: 0, next: offset(0), numbers }
 }
