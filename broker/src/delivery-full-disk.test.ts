@@ -16,6 +16,13 @@ async function outcome(asking: Promise<readonly unknown[]>): Promise<string> {
   }
 }
 
+/** With segments so small that no room is written ahead in them: a disk that is full takes nothing at all. */
+function tightWorld(): Promise<DeliveryWorld> {
+  const world = new DeliveryWorld()
+  world.world.segmentBytes = 6_144
+  return world.start()
+}
+
 async function fill(world: DeliveryWorld): Promise<void> {
   const { storage } = world.world
   const { freeBytes, totalBytes } = await storage.space()
@@ -23,7 +30,7 @@ async function fill(world: DeliveryWorld): Promise<void> {
 }
 
 void test('the disk is full in the middle of failing: what is refused stays in hand, nothing is lost, and all goes on', async () => {
-  const world = await new DeliveryWorld().start()
+  const world = await tightWorld()
   await world.send(['a', 'b', 'c', 'd'])
   const held = await world.pop({ invisibleMs: 20_000 })
   await world.states()
@@ -48,7 +55,7 @@ void test('the disk is full in the middle of failing: what is refused stays in h
 })
 
 void test('leases end while the disk is full: their messages are handed out, or moved, when there is room', async () => {
-  const world = await new DeliveryWorld().start()
+  const world = await tightWorld()
   await world.send(['thrice', 'once'])
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     await world.pop({ max: 1, invisibleMs: 1_000 })
@@ -78,7 +85,7 @@ void test('leases end while the disk is full: their messages are handed out, or 
 })
 
 void test('a nack that is refused ends no lease before its time, whatever the clock did', async () => {
-  const world = await new DeliveryWorld().start()
+  const world = await tightWorld()
   await world.send(['a', 'b'])
   const held = await world.pop({ invisibleMs: 20_000 })
   await world.states()
@@ -94,7 +101,7 @@ void test('a nack that is refused ends no lease before its time, whatever the cl
 })
 
 void test('a pop that cannot be written down hands out nothing, and the messages keep their order', async () => {
-  const world = await new DeliveryWorld().start()
+  const world = await tightWorld()
   await world.send(['a', 'b', 'c', 'd'])
   const [first] = await world.pop({ max: 1 })
   await world.states()
@@ -112,7 +119,7 @@ void test('a pop that cannot be written down hands out nothing, and the messages
 })
 
 void test('the broker stops while the disk is full: what was answered is kept, the rest comes again', async () => {
-  const world = await new DeliveryWorld().start()
+  const world = await tightWorld()
   await world.send(['a', 'b', 'c'])
   const held = await world.pop()
   assert.deepEqual(await world.ack(held.slice(0, 1)), ['acked'])

@@ -20,7 +20,7 @@ import { type Checkpoint, Checkpoints } from './log/checkpoint.ts'
 import { CommitLog } from './log/commit-log.ts'
 import { LogReader } from './log/log-reader.ts'
 import { type RecoveredLog, recoverLog } from './log/recovery.ts'
-import { Segments } from './log/segments.ts'
+import { roomOf, Segments } from './log/segments.ts'
 import type { LogOptions } from './options.ts'
 import { ReplicaSet } from './replica-set.ts'
 import { Retention } from './retention.ts'
@@ -95,7 +95,7 @@ export class RecoveredSet {
   /** @throws MqError `damaged_log`, `unknown_record_kind`, `newer_format` */
   static async open(parts: RecoveredSetParts): Promise<RecoveredSet> {
     const checkpoint = await new Checkpoints(parts.storage, parts.crc32).newest()
-    const segments = await Segments.open(parts.storage)
+    const segments = await Segments.open(parts.storage, roomOf(parts.options.segmentBytes))
     if (segments.all.length === 0 && checkpoint.synced === 0) await segments.roll(logPosition(0))
     const log = await recoverLog(
       segments,

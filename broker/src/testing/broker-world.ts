@@ -27,6 +27,7 @@ export class BrokerWorld {
   /** The version that the broker says it has applied. */
   appliedVersion = 0
   readonly #news = new Set<() => void>()
+  segmentBytes = 65_536
   /** Whether the broker told that it leaves. */
   left = false
   broker: Broker | undefined
@@ -43,7 +44,7 @@ export class BrokerWorld {
     const { storage, transport, clock } = this
     const random = new SeededRandom(1 + this.#starts + 1_000 * this.epoch)
     const ports = { storage, transport, clock, crc32, authenticate, random, log: silentLog }
-    const log = { segmentBytes: 65_536, chunkBytes: 8_192, tailBytes: 8_192 }
+    const log = { segmentBytes: this.segmentBytes, chunkBytes: 8_192, tailBytes: 8_192 }
     // A broker that crashed never stops listening: the next one is elsewhere.
     this.#starts += 1
     const listen = `broker:${this.#starts}`

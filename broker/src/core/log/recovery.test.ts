@@ -21,8 +21,11 @@ import { Segments } from './segments.ts'
 const start = { from: logPosition(0), synced: logPosition(0) }
 const text = new TextDecoder()
 
-async function openLog(storage: Storage): Promise<{ log: CommitLog; segments: Segments }> {
-  const segments = await Segments.open(storage)
+async function openLog(
+  storage: Storage,
+  roomBytes = 0,
+): Promise<{ log: CommitLog; segments: Segments }> {
+  const segments = await Segments.open(storage, roomBytes)
   if (segments.all.length === 0) await segments.roll(logPosition(0))
   const recovered = await recoverLog(segments, start, crc32)
   const log = new CommitLog({
@@ -78,8 +81,12 @@ interface Acknowledged {
 }
 
 /** Three rounds of runs over several segments; what is synced is noted, the last round never is. */
-async function script(storage: Storage, note: (acknowledged: Acknowledged) => void): Promise<void> {
-  const { log } = await openLog(storage)
+async function script(
+  storage: Storage,
+  note: (acknowledged: Acknowledged) => void,
+  roomBytes = 0,
+): Promise<void> {
+  const { log } = await openLog(storage, roomBytes)
   for (let round = 0; round < 3; round += 1) {
     const first = [`${round}a`.repeat(40), `${round}b`]
     const second = [`${round}c`.repeat(9)]
@@ -92,9 +99,12 @@ async function script(storage: Storage, note: (acknowledged: Acknowledged) => vo
   await log.whenSynced(log.end)
 }
 
-void test('whatever was synced is there after a crash at any effect, and nothing half written is', async () => {
-  const crashes = await enumerateCrashPoints<Acknowledged>(script, async (storage, { notes }) => {
-    const { log, segments } = await openLog(storage)
+/** @returns how many crashes were tried */
+function crashEverywhere(roomBytes: number): Promise<number> {
+  const filling = (storage: Storage, note: (acknowledged: Acknowledged) => void): Promise<void> =>
+    script(storage, note, roomBytes)
+  return enumerateCrashPoints<Acknowledged>(filling, async (storage, { notes }) => {
+    const { log, segments } = await openLog(storage, roomBytes)
     const values = await valuesOf(segments, log.end)
     for (const note of notes)
       for (const value of note.values) assert.ok(values.includes(value), `${value} is lost`)
@@ -111,11 +121,20 @@ void test('whatever was synced is there after a crash at any effect, and nothing
     assert.notEqual(values.length % 5, 4, 'a run is whole')
     // What recovery left behind recovers to the same, even when power fails at once, and takes new runs.
     await log.whenSynced(append(log, ['again']))
-    const later = await openLog(storage.crash({ mode: 'lose', random: new SeededRandom(1) }))
+    const later = await openLog(
+      storage.crash({ mode: 'lose', random: new SeededRandom(1) }),
+      roomBytes,
+    )
     assert.deepEqual(await valuesOf(later.segments, later.log.end), [...values, 'again'])
   })
-  assert.ok(crashes > 100, `${crashes} crashes were tried`)
-})
+}
+
+for (const roomBytes of [0, 4_000]) {
+  void test(`whatever was synced is there after a crash at any effect, and nothing half written is, with ${roomBytes} B written ahead`, async () => {
+    const crashes = await crashEverywhere(roomBytes)
+    assert.ok(crashes > 100, `${crashes} crashes were tried`)
+  })
+}
 
 void test('a flipped bit in synced bytes refuses the log by name, wherever it is', async () => {
   const storage = new MemoryStorage()

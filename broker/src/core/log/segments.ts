@@ -1,4 +1,4 @@
-import { assert, present, type Storage, type StorageFile, writeAll } from '@popmq/kit'
+import { assert, present, type Storage, StorageError, type StorageFile, writeAll } from '@popmq/kit'
 import { type LogPosition, logPosition } from '@popmq/protocol'
 
 /** One file of the log: the bytes [base, end). A record never spans two. */
@@ -6,6 +6,17 @@ export interface Segment {
   readonly base: LogPosition
   readonly file: StorageFile
   end: LogPosition
+  /** Where the file ends: at `end`, or behind zeros that wait to be written over. */
+  fileEnd: LogPosition
+}
+
+const mostRoomBytes = 262_144
+/** Of the room: writes of so many bytes and more pay for their own. */
+const largeShare = 2
+
+/** How many zeros are written ahead in files of this size. */
+export function roomOf(segmentBytes: number): number {
+  return Math.min(mostRoomBytes, Math.floor(segmentBytes / 64))
 }
 
 export const logFolder = 'log'
@@ -24,26 +35,35 @@ export function segmentBase(name: string): LogPosition | undefined {
 /**
  * The files of the log, oldest first, each beginning where the one before ends. The last is the active one: writes go
  * there. Before a new file is made the old one is synced, so only the last can have a torn tail.
+ *
+ *     base ────── records ────── end ── zeros ── fileEnd
+ *
+ * A sync of a file that has grown waits for the file system to write down its size and blocks, which takes longer than
+ * the bytes. So small writes find room: now and then zeros are written ahead, synced with the write before them. They
+ * are cut off when the file is done with; after a crash recovery finds a torn tail of zeros.
  */
 export class Segments {
   readonly #storage: Storage
   readonly #segments: Segment[]
+  readonly #roomBytes: number
 
-  constructor(storage: Storage, segments: Segment[]) {
+  private constructor(storage: Storage, segments: Segment[], roomBytes: number) {
     this.#storage = storage
     this.#segments = segments
+    this.#roomBytes = roomBytes
   }
 
-  /** Opens every segment file there is. Continuity is recovery's business. */
-  static async open(storage: Storage): Promise<Segments> {
+  /** Opens every segment file there is; see `roomOf`. Continuity is recovery's business. */
+  static async open(storage: Storage, roomBytes = 0): Promise<Segments> {
     const segments: Segment[] = []
     for (const { name, bytes } of await storage.list(logFolder)) {
       const base = segmentBase(name)
       if (base === undefined) continue
       const file = present(await storage.open(segmentPath(base)), 'a listed file can be opened')
-      segments.push({ base, file, end: logPosition(base + bytes) })
+      const end = logPosition(base + bytes)
+      segments.push({ base, file, end, fileEnd: end })
     }
-    return new Segments(storage, segments)
+    return new Segments(storage, segments, roomBytes)
   }
 
   get all(): readonly Segment[] {
@@ -73,10 +93,13 @@ export class Segments {
   async roll(base: LogPosition): Promise<void> {
     const last = this.#segments.at(-1)
     assert(last === undefined || last.end === base, 'a segment begins where the one before ends')
-    if (last !== undefined) await last.file.sync()
+    if (last !== undefined) {
+      await this.#cutRoom(last)
+      await last.file.sync()
+    }
     const file = await this.#storage.create(segmentPath(base))
     await this.#storage.syncFolder(logFolder)
-    this.#segments.push({ base, file, end: base })
+    this.#segments.push({ base, file, end: base, fileEnd: base })
   }
 
   /** Writes at the end of the active segment. */
@@ -89,6 +112,9 @@ export class Segments {
     await writeAll(active.file, parts, position - active.base)
     const bytes = parts.reduce((sum, part) => sum + part.length, 0)
     active.end = logPosition(Math.max(active.end, position + bytes))
+    if (active.end <= active.fileEnd) return
+    active.fileEnd = active.end
+    if (bytes < this.#roomBytes / largeShare) await this.#makeRoom(active)
   }
 
   sync(): Promise<void> {
@@ -103,10 +129,11 @@ export class Segments {
     while (this.#segments.length > 1 && this.active.base >= end) await this.#remove(this.active)
     await this.#storage.syncFolder(logFolder)
     const { active } = this
-    if (active.end <= end) return
+    if (active.fileEnd <= end) return
     await active.file.truncate(end - active.base)
     await active.file.sync()
     active.end = end
+    active.fileEnd = end
   }
 
   /** Removes the oldest file. */
@@ -118,7 +145,29 @@ export class Segments {
   }
 
   async close(): Promise<void> {
-    for (const { file } of this.#segments) await file.close()
+    const last = this.#segments.at(-1)
+    try {
+      if (last !== undefined) await this.#cutRoom(last)
+    } finally {
+      for (const { file } of this.#segments) await file.close()
+    }
+  }
+
+  /** A disk with little room keeps it for records. */
+  async #makeRoom(segment: Segment): Promise<void> {
+    const at = segment.end - segment.base
+    try {
+      const bytes = await segment.file.write([new Uint8Array(this.#roomBytes)], at)
+      segment.fileEnd = logPosition(segment.end + bytes)
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.kind !== 'full') throw error
+    }
+  }
+
+  async #cutRoom(segment: Segment): Promise<void> {
+    if (segment.fileEnd === segment.end) return
+    await segment.file.truncate(segment.end - segment.base)
+    segment.fileEnd = segment.end
   }
 
   async #remove(segment: Segment): Promise<void> {
