@@ -49,7 +49,11 @@ const bullmqUses = (acknowledged: Acknowledged): Peer['workloads'] => ({
 })
 
 const kafkaUses = (acknowledged: Acknowledged): Peer['workloads'] => ({
-  'end-to-end': use(acknowledged, fewPartitions, 'a sendBatch per batch, acks all; eachBatch'),
+  'end-to-end': use(
+    acknowledged,
+    fewPartitions,
+    'a send per batch, acks all; fetches without a group',
+  ),
   pop: { notRun: 'a group keeps one offset for each partition, no acks of single messages' },
 })
 

@@ -42,7 +42,7 @@ const clientPackages: Readonly<Record<PeerClientName, string>> = {
   'rabbitmq-streams': 'rabbitmq-stream-js-client',
   'rabbitmq-streams-amqp': 'amqplib',
   'bullmq-queues': 'bullmq',
-  'kafka-topics': 'kafkajs',
+  'kafka-topics': '@platformatic/kafka',
 }
 
 /** Undefined when the program is not there. */
