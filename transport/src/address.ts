@@ -22,5 +22,6 @@ export function parseAddress(address: string): Address {
 
 /** `host:port`, an IPv6 address in brackets. */
 export function formatAddress({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  // Joined: a sum of strings stays a tree of them, and each connection has an address.
+  return [host.includes(':') ? `[${host}]` : host, port].join(':')
 }

@@ -6,10 +6,10 @@ export interface Beating {
 }
 
 /** Beats everything it watches every `intervalMs`, by one timer however many there are. */
-export class Heartbeat {
+export class Heartbeat<T extends Beating = Beating> {
   readonly #clock: Clock
   readonly #intervalMs: number
-  readonly #watched = new Set<Beating>()
+  readonly #watched = new Set<T>()
   #timer: Timer | undefined
 
   constructor(clock: Clock, intervalMs: number) {
@@ -17,12 +17,17 @@ export class Heartbeat {
     this.#intervalMs = intervalMs
   }
 
-  watch(beating: Beating): void {
+  /** All that it beats. */
+  get watched(): Iterable<T> {
+    return this.#watched
+  }
+
+  watch(beating: T): void {
     this.#watched.add(beating)
     this.#timer ??= this.#next()
   }
 
-  unwatch(beating: Beating): void {
+  unwatch(beating: T): void {
     this.#watched.delete(beating)
     if (this.#watched.size > 0) return
     this.#timer?.cancel()

@@ -17,15 +17,16 @@ import {
   type ReplyOf,
   requestBodyLimits,
 } from '@popmq/protocol'
-import type { Channel } from './channel.ts'
+import type { Channel, ChannelReceiver } from './channel.ts'
 import { errorFrameParts } from './error-frame.ts'
 import { frameParts } from './frame-parts.ts'
 import { readGreeting } from './greeting.ts'
 import { IncomingRequest } from './incoming-request.ts'
 import type { ResponderEvent } from './responder-event.ts'
+import { RequestsInFlight } from './requests-in-flight.ts'
 import { type ResponderLimits, responderLimits } from './responder-limits.ts'
 import type { Answer, ConnectionInfo, Route, Routes } from './routes.ts'
-import { Throttle } from './throttle.ts'
+import { Throttle, type Throttled } from './throttle.ts'
 
 export type * from './responder-event.ts'
 
@@ -54,32 +55,28 @@ export function respond(channel: Channel, options: ResponderOptions): Responder 
  *    open      requests are handled as they arrive; answers go out as they are ready
  *    closed    the client broke the protocol or a limit, either end closed, or the connection was lost; for good
  */
-export class Responder {
+export class Responder implements ChannelReceiver, Throttled {
   readonly #channel: Channel
   readonly #options: ResponderOptions
   readonly #limits: ResponderLimits
-  readonly #inFlight = new Map<number, IncomingRequest>()
+  readonly #inFlight = new RequestsInFlight()
   #helloTimer: Timer | undefined
   readonly #throttle: Throttle
   #connection: ConnectionInfo
   #state: 'greeting' | 'open' | 'closed' = 'greeting'
 
   constructor(channel: Channel, options: ResponderOptions, connectionId: number) {
+    const { clock } = options
     this.#channel = channel
     this.#options = options
     this.#limits = options.limits ? { ...responderLimits, ...options.limits } : responderLimits
     this.#connection = { id: connectionId, client: '', remote: channel.remote }
-    this.#helloTimer = options.clock.after(this.#limits.helloMs, () => {
+    this.#helloTimer = clock.after(this.#limits.helloMs, () => {
       const what = `no hello came within ${this.#limits.helloMs} ms`
       this.#refuse(0, new MqError('hello_required', what))
     })
-    const onStuck = (error: MqError): void => this.#refuse(undefined, error)
-    this.#throttle = new Throttle({ channel, clock: options.clock, limits: this.#limits, onStuck })
-    channel.receive({
-      message: (bytes) => this.#message(bytes),
-      drained: () => this.#throttle.drained(),
-      closed: (reason) => this.#onClosed(reason),
-    })
+    this.#throttle = new Throttle({ channel, clock, limits: this.#limits, owner: this })
+    channel.receive(this)
   }
 
   get connection(): ConnectionInfo {
@@ -101,7 +98,8 @@ export class Responder {
     this.#end()
   }
 
-  #message(bytes: Uint8Array): void {
+  /** For the channel alone, as the next two. It is told to the responder itself: closures would be 200 B a connection. */
+  message(bytes: Uint8Array): void {
     if (this.#state === 'closed') return
     let frames: Frame[]
     try {
@@ -115,6 +113,20 @@ export class Responder {
       if (this.isClosed) return
       this.#frame(frame)
     }
+  }
+
+  drained(): void {
+    this.#throttle.drained()
+  }
+
+  closed(reason: MqError | undefined): void {
+    this.#end()
+    this.#options.observe?.({ kind: 'closed', connection: this.#connection, reason })
+  }
+
+  /** For the throttle alone. */
+  stuck(error: MqError): void {
+    this.#refuse(undefined, error)
   }
 
   #frame(frame: Frame): void {
@@ -182,7 +194,7 @@ export class Responder {
       frameBytes: frameHeaderBytes + body.length,
       startedMs: this.#options.clock.monotonic(),
     })
-    this.#inFlight.set(correlationId, request)
+    this.#inFlight.add(request)
     this.#throttle.began(request.frameBytes)
     this.#handle(request, decoded.fields)
   }
@@ -199,17 +211,7 @@ export class Responder {
         'unknown_request',
         `a ${this.#options.role} has no request of type ${type}`,
       )
-    if (this.#inFlight.has(correlationId)) {
-      return new MqError(
-        'invalid_request',
-        `correlation id ${correlationId} is in use by a request in flight`,
-      )
-    }
-    if (this.#inFlight.size < this.#limits.requestsInFlight) return undefined
-    return new MqError(
-      'too_many_requests',
-      `${this.#inFlight.size} requests of this connection wait for an answer`,
-    )
+    return this.#inFlight.refusal(correlationId, this.#limits.requestsInFlight)
   }
 
   #handle(request: IncomingRequest, fields: unknown): void {
@@ -261,7 +263,7 @@ export class Responder {
   }
 
   #finish(request: IncomingRequest, error: ErrorName | undefined): void {
-    this.#inFlight.delete(request.correlationId)
+    this.#inFlight.remove(request)
     this.#throttle.ended(request.frameBytes)
     const { observe, clock } = this.#options
     observe?.({
@@ -285,16 +287,11 @@ export class Responder {
     this.close(error)
   }
 
-  #onClosed(reason: MqError | undefined): void {
-    this.#end()
-    this.#options.observe?.({ kind: 'closed', connection: this.#connection, reason })
-  }
-
   #end(): void {
     if (this.isClosed) return
     this.#state = 'closed'
     this.#helloTimer?.cancel()
     this.#throttle.stop()
-    for (const request of [...this.#inFlight.values()]) request.connectionClosed()
+    this.#inFlight.closed()
   }
 }

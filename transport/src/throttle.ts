@@ -7,8 +7,13 @@ export interface ThrottleParts {
   readonly channel: Channel
   readonly clock: Clock
   readonly limits: ResponderLimits
-  /** Called when the client leaves more replies unread, or for longer, than it may. */
-  readonly onStuck: (error: MqError) => void
+  readonly owner: Throttled
+}
+
+/** Whose connection it is. */
+export interface Throttled {
+  /** The client leaves more replies unread, or for longer, than it may. */
+  stuck(error: MqError): void
 }
 
 /**
@@ -17,15 +22,21 @@ export interface ThrottleParts {
  *    replies not taken weigh more than `outboundBytes`, until all are taken.
  */
 export class Throttle {
-  readonly #parts: ThrottleParts
+  readonly #channel: Channel
+  readonly #clock: Clock
+  readonly #limits: ResponderLimits
+  readonly #owner: Throttled
   #ingressBytes = 0
   #ingressIsFull = false
   #drainTimer: Timer | undefined
   #isPaused = false
   #isStopped = false
 
-  constructor(parts: ThrottleParts) {
-    this.#parts = parts
+  constructor({ channel, clock, limits, owner }: ThrottleParts) {
+    this.#channel = channel
+    this.#clock = clock
+    this.#limits = limits
+    this.#owner = owner
   }
 
   /** A request of so many bytes is being handled. */
@@ -41,19 +52,15 @@ export class Throttle {
 
   /** Something was given to the channel. */
   sent(): void {
-    const { channel, limits, clock, onStuck } = this.#parts
-    const { bufferedBytes } = channel
-    if (this.#isStopped || bufferedBytes <= limits.outboundBytes) return
-    if (bufferedBytes > limits.mostOutboundBytes) {
-      onStuck(
-        new MqError('timed_out', `the client leaves ${bufferedBytes} bytes of replies unread`),
-      )
+    const { bufferedBytes } = this.#channel
+    const { outboundBytes, mostOutboundBytes, drainMs } = this.#limits
+    if (this.#isStopped || bufferedBytes <= outboundBytes) return
+    if (bufferedBytes > mostOutboundBytes) {
+      this.#stuck(`the client leaves ${bufferedBytes} bytes of replies unread`)
       return
     }
-    this.#drainTimer ??= clock.after(limits.drainMs, () => {
-      onStuck(
-        new MqError('timed_out', `the client did not take its replies in ${limits.drainMs} ms`),
-      )
+    this.#drainTimer ??= this.#clock.after(drainMs, () => {
+      this.#stuck(`the client did not take its replies in ${drainMs} ms`)
     })
     this.#apply()
   }
@@ -72,13 +79,17 @@ export class Throttle {
   }
 
   #apply(): void {
-    const { channel, limits } = this.#parts
-    const bound = this.#ingressIsFull ? limits.ingressBytes / 2 : limits.ingressBytes
+    const { ingressBytes } = this.#limits
+    const bound = this.#ingressIsFull ? ingressBytes / 2 : ingressBytes
     this.#ingressIsFull = this.#ingressBytes > bound
     const pause = this.#ingressIsFull || this.#drainTimer !== undefined
     if (pause === this.#isPaused || this.#isStopped) return
     this.#isPaused = pause
-    if (pause) channel.pause()
-    else channel.resume()
+    if (pause) this.#channel.pause()
+    else this.#channel.resume()
+  }
+
+  #stuck(what: string): void {
+    this.#owner.stuck(new MqError('timed_out', what))
   }
 }

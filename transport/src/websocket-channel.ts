@@ -20,7 +20,8 @@ export interface WebSocketEnd {
   readonly remote: string
   /** A client's frames carry a mask; ours is zero, so no byte is changed or copied for it. */
   readonly isClient: boolean
-  readonly heartbeat: Heartbeat
+  /** Watches the channel while it is open. */
+  readonly heartbeat: Heartbeat<WebSocketChannel>
 }
 
 /**
@@ -34,8 +35,8 @@ export class WebSocketChannel implements Channel {
   readonly #ws: WebSocket
   readonly #socket: Socket
   readonly #isClient: boolean
-  readonly #heartbeat: Heartbeat
-  readonly #onWritten = (): void => this.#written()
+  readonly #heartbeat: Heartbeat<WebSocketChannel>
+  readonly #onWritten: () => void
   #receiver: ChannelReceiver | undefined
   #isCorked = false
   #isPaused = false
@@ -52,6 +53,8 @@ export class WebSocketChannel implements Channel {
     this.#socket = socket
     this.#isClient = isClient
     this.#heartbeat = heartbeat
+    // Made here, these share one context: there may be ten thousand channels.
+    this.#onWritten = () => this.#written()
     ws.on('message', (data, isBinary) => this.#message(data, isBinary))
     ws.on('error', (error) => (this.#reason ??= lossOf(error)))
     ws.on('close', (code, why) => this.#gone(code, why))

@@ -16,7 +16,8 @@ export interface ListenerParts {
   readonly http: HttpHandler | undefined
   readonly hosts: readonly string[]
   readonly maxConnections: number
-  readonly heartbeat: Heartbeat
+  /** Of this listener alone: what it watches are the channels. */
+  readonly heartbeat: Heartbeat<WebSocketChannel>
   readonly onDefect: (error: unknown) => void
 }
 
@@ -27,28 +28,28 @@ const portTries = 10
 export class WebSocketListener implements Listener {
   readonly address: string
   readonly #servers: readonly Server[]
-  readonly #channels: ReadonlySet<WebSocketChannel>
+  readonly #heartbeat: Heartbeat<WebSocketChannel>
 
   private constructor(
     address: string,
     servers: readonly Server[],
-    channels: ReadonlySet<WebSocketChannel>,
+    heartbeat: Heartbeat<WebSocketChannel>,
   ) {
     this.address = address
     this.#servers = servers
-    this.#channels = channels
+    this.#heartbeat = heartbeat
   }
 
   /** @throws MqError `port_in_use`, `invalid_config` when the address is not one of this machine */
   static async open(parts: ListenerParts): Promise<WebSocketListener> {
     const wanted = parseAddress(parts.address)
-    const channels = new Set<WebSocketChannel>()
-    const make = doorMaker(parts, wanted.host, channels)
+    const make = doorMaker(parts, wanted.host)
     for (let tries = 1; ; tries += 1) {
       const servers: Server[] = []
       try {
         const port = await bindAll(wanted, make, servers)
-        return new WebSocketListener(formatAddress({ host: wanted.host, port }), servers, channels)
+        const address = formatAddress({ host: wanted.host, port })
+        return new WebSocketListener(address, servers, parts.heartbeat)
       } catch (error) {
         await Promise.all(servers.map(closeServer))
         const mayDiffer = wanted.port === 0 && tries < portTries && isMqError(error, 'port_in_use')
@@ -60,17 +61,13 @@ export class WebSocketListener implements Listener {
   /** Stops listening, closes the channels (each has 2 s to shake hands) and resolves when all is gone. */
   async close(): Promise<void> {
     const closing = this.#servers.map(closeServer)
-    for (const channel of this.#channels)
+    for (const channel of this.#heartbeat.watched)
       channel.close(new MqError('shutting_down', `${this.address} is closing`))
     await Promise.all(closing)
   }
 }
 
-function doorMaker(
-  parts: ListenerParts,
-  host: string,
-  channels: Set<WebSocketChannel>,
-): () => Server {
+function doorMaker(parts: ListenerParts, host: string): () => Server {
   const { onChannel, http, maxConnections, heartbeat, onDefect } = parts
   const hosts = new Set(
     [...parts.hosts, host].filter((name) => isIP(name) === 0).map((name) => name.toLowerCase()),
@@ -84,10 +81,7 @@ function doorMaker(
         host: socket.remoteAddress ?? 'unknown',
         port: socket.remotePort ?? 0,
       })
-      const channel = new WebSocketChannel({ ws, socket, remote, isClient: false, heartbeat })
-      channels.add(channel)
-      ws.once('close', () => channels.delete(channel))
-      onChannel(channel)
+      onChannel(new WebSocketChannel({ ws, socket, remote, isClient: false, heartbeat }))
     })
   }
   return () => createDoor({ http, hosts, maxConnections, upgrade, onDefect })

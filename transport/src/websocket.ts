@@ -31,14 +31,16 @@ const connectMs = 5_000
 
 /** The transport over WebSockets. Its channels keep the process alive until they are closed. */
 export function webSocketTransport(options: WebSocketOptions = {}): Transport {
-  const heartbeat = new Heartbeat(options.clock ?? systemClock, options.heartbeatMs ?? 10_000)
+  const makeHeartbeat = (): Heartbeat<WebSocketChannel> =>
+    new Heartbeat(options.clock ?? systemClock, options.heartbeatMs ?? 10_000)
+  const heartbeat = makeHeartbeat()
   return {
     connect: (address, { signal } = {}) => connect(address, heartbeat, signal),
     listen: (address, onChannel) =>
       WebSocketListener.open({
         address,
         onChannel,
-        heartbeat,
+        heartbeat: makeHeartbeat(),
         http: options.http,
         hosts: options.hosts ?? [],
         maxConnections: options.maxConnections ?? 16_384,
@@ -49,7 +51,7 @@ export function webSocketTransport(options: WebSocketOptions = {}): Transport {
 
 async function connect(
   address: string,
-  heartbeat: Heartbeat,
+  heartbeat: Heartbeat<WebSocketChannel>,
   signal: AbortSignal | undefined,
 ): Promise<Channel> {
   const remote = formatAddress(parseAddress(address))
