@@ -71,6 +71,7 @@ export {
   type SendBenchRequest,
   type SendRun,
 } from './send/run-send-bench.ts'
+export type { ServerMemory } from './server-memory.ts'
 export type { Summary } from './summary.ts'
 export {
   runWakeUpBench,

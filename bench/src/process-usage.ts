@@ -32,6 +32,15 @@ export async function processUsage(pid: number): Promise<ProcessUsage> {
   return { atMs: performance.now(), cpuMs, rssBytes: parseRss(status) }
 }
 
+/**
+ * The most that was resident since the process started; undefined on a system that does not tell.
+ * @throws MqError `unreachable` when the process is gone
+ */
+export async function peakRssBytes(pid: number): Promise<number | undefined> {
+  if (!existsSync('/proc/self/status')) return undefined
+  return parsePeakRss(await read(`/proc/${pid}/status`, (path) => readFile(path, 'utf8')))
+}
+
 /** How much of one processor was used between the two, in percent. */
 export function cpuPercent(from: ProcessUsage, to: ProcessUsage): number {
   return rounded((100 * (to.cpuMs - from.cpuMs)) / Math.max(1, to.atMs - from.atMs))
@@ -39,9 +48,17 @@ export function cpuPercent(from: ProcessUsage, to: ProcessUsage): number {
 
 /** Of `/proc/…/status`. @throws MqError `unreachable` for a process that has ended */
 export function parseRss(status: string): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]
-  if (kib === undefined) throw new MqError('unreachable', 'a process that has ended uses nothing')
-  return Number(kib) * 1_024
+  return parseBytes(/^VmRSS:\s+(\d+) kB$/m.exec(status))
+}
+
+/** Of `/proc/…/status`. @throws MqError `unreachable` for a process that has ended */
+export function parsePeakRss(status: string): number {
+  return parseBytes(/^VmHWM:\s+(\d+) kB$/m.exec(status))
+}
+
+function parseBytes(line: RegExpExecArray | null): number {
+  if (line === null) throw new MqError('unreachable', 'a process that has ended uses nothing')
+  return Number(line[1]) * 1_024
 }
 
 /** Of `/proc/…/schedstat`: the time on a processor, in ns, comes first. */

@@ -15,6 +15,7 @@ import {
 import type { MeasuredPath } from './path.ts'
 import { openPopmqPath, type PopmqPath } from './popmq-path.ts'
 import { type Profiled, profileFlags, readProfiles } from './profiled.ts'
+import { type ServerMemory, serverMemory } from './server-memory.ts'
 import { openStrippedPath } from './stripped-path.ts'
 import { rounded, type Summary, summarize } from './summary.ts'
 import type { Settings } from './workload.ts'
@@ -47,7 +48,14 @@ export interface BenchReport extends Summary {
   /** The path that stands beside, and messagesPerSecond ÷ its own. */
   readonly beside?: Summary & { readonly path: Run['path'] }
   readonly ratio?: number
+  /** Of the server that was started, over all runs; absent with a running cluster and where the system does not tell. */
+  readonly serverMemory?: ServerMemory
   readonly profiles: readonly Profiled[]
+}
+
+interface Measured {
+  readonly runs: readonly Run[]
+  readonly memory: ServerMemory | undefined
 }
 
 /** Measures. @throws MqError `aborted`, and what the processes throw */
@@ -55,17 +63,20 @@ export async function runBench(request: BenchRequest): Promise<BenchReport> {
   const startedAt = Date.now()
   const data = await mkdtemp(path.join(request.data ?? tmpdir(), 'popmq-bench-'))
   try {
-    const runs =
+    const measured =
       request.workload === 'many-topics'
         ? await runTopics(request, data)
         : await runPaths(request, data)
-    return { ...reportOf(request, runs), profiles: readProfiles(request.profiles, { startedAt }) }
+    return {
+      ...reportOf(request, measured),
+      profiles: readProfiles(request.profiles, { startedAt }),
+    }
   } finally {
     await rm(data, { recursive: true, force: true })
   }
 }
 
-async function runPaths(request: BenchRequest, data: string): Promise<readonly Run[]> {
+async function runPaths(request: BenchRequest, data: string): Promise<Measured> {
   const { runs, besideStripped } = request
   const nodeFlags = profileFlags(request.profiles)
   const opened: MeasuredPath[] = []
@@ -88,13 +99,13 @@ async function runPaths(request: BenchRequest, data: string): Promise<readonly R
       }
     }
     if (request.servers !== undefined) await removeTopics()
-    return results
+    return { runs: results, memory: await serverMemory(popmq) }
   } finally {
     await closeAll(opened)
   }
 }
 
-async function runTopics(request: BenchRequest, data: string): Promise<readonly Run[]> {
+async function runTopics(request: BenchRequest, data: string): Promise<Measured> {
   const nodeFlags = profileFlags(request.profiles)
   let popmq: PopmqPath | undefined
   try {
@@ -115,7 +126,7 @@ async function runTopics(request: BenchRequest, data: string): Promise<readonly 
       }
     }
     if (request.servers !== undefined) await removeTopics()
-    return results
+    return { runs: results, memory: await serverMemory(popmq) }
   } finally {
     await popmq?.close()
   }
@@ -141,7 +152,10 @@ async function step(
   }
 }
 
-function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport, 'profiles'> {
+function reportOf(
+  request: BenchRequest,
+  { runs, memory }: Measured,
+): Omit<BenchReport, 'profiles'> {
   const { workload, sizeBytes, batch, acks, messages, keyed } = request
   const of = (path: Run['path']): Summary | undefined => {
     const rates = runs.filter((run) => run.path === path).map((run) => run.messagesPerSecond)
@@ -167,6 +181,7 @@ function reportOf(request: BenchRequest, runs: readonly Run[]): Omit<BenchReport
     machine: thisMachine(),
     dataFolder: request.data ?? tmpdir(),
     ...comparison,
+    ...(memory === undefined ? {} : { serverMemory: memory }),
     ...summary,
   }
 }

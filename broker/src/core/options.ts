@@ -28,8 +28,8 @@ const mebibyte = 1_048_576
 
 const defaults = {
   segmentBytes: 1_024 * mebibyte,
-  tailBytes: 64 * mebibyte,
-  chunkBytes: 8 * mebibyte,
+  tailBytes: 24 * mebibyte,
+  chunkBytes: 2 * mebibyte,
   cacheBytes: 64 * mebibyte,
   cacheBlockBytes: 256 * 1_024,
   catchUpReads: 2,

@@ -1,4 +1,4 @@
-import type { BenchReport, Workload } from '@popmq/bench'
+import type { BenchReport, ServerMemory, Workload } from '@popmq/bench'
 import type { Output } from '../output.ts'
 import type { BenchFlags, BenchSurroundings } from './bench-flags.ts'
 import { machineText, profileText, ratesTable, runText } from './bench-text.ts'
@@ -28,7 +28,7 @@ export async function benchPaths(
 }
 
 function reportText(report: Omit<BenchReport, 'profiles'>): string {
-  const { workload, settings, machine, beside, ratio } = report
+  const { workload, settings, machine, beside, ratio, serverMemory } = report
   const own = workload === 'many-topics' ? 'many topics' : 'popmq'
   const { sizeBytes, batch, acks, messages, runs, keyed } = settings
   return [
@@ -40,5 +40,11 @@ function reportText(report: Omit<BenchReport, 'profiles'>): string {
     '',
     ratesTable([{ path: own, ...report }, ...(beside === undefined ? [] : [beside])]),
     ...(ratio === undefined ? [] : ['', `ratio ${ratio.toFixed(3)}`]),
+    ...(serverMemory === undefined ? [] : ['', memoryText(serverMemory)]),
   ].join('\n')
+}
+
+function memoryText({ peakRssBytes, mostRssBytes }: ServerMemory): string {
+  const inMegabytes = (bytes: number): number => Math.round(bytes / 1e5) / 10
+  return `server: at most ${inMegabytes(peakRssBytes)} MB resident (aim: at most ${inMegabytes(mostRssBytes)} MB)`
 }
