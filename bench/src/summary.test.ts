@@ -22,6 +22,6 @@ void test('few large batches or many small ones are under way, never none', () =
   const under = (batch: number, sizeBytes: number) => batchesUnderWay({ batch, sizeBytes })
   assert.deepEqual(
     [under(1_000, 100), under(1, 100), under(100, 1_048_576), under(65_535, 100)],
-    [16, 1_000, 2, 1],
+    [64, 1_000, 2, 1],
   )
 })

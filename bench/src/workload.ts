@@ -38,7 +38,7 @@ export function batchesUnderWay({
   batch: number
   sizeBytes: number
 }): number {
-  const byCount = Math.ceil(16_000 / batch)
+  const byCount = Math.ceil(64_000 / batch)
   const byBytes = Math.floor((16 * 1_048_576) / (batch * (sizeBytes + 128)))
   return Math.max(1, Math.min(1_000, byCount, Math.max(2, byBytes)))
 }

@@ -9,6 +9,9 @@ import { AckedNumbers } from './acked-numbers.ts'
 import { HeldMessage } from './held-message.ts'
 import type { LetGo, OpenGiven, Popped } from './sides.ts'
 
+/** Of each consumer: the next batch comes while one is worked on, as clients have it that are pushed to. */
+const popsUnderWay = 2
+
 let client: Client | undefined
 let run: PopperRun | undefined
 let held: HeldMessage | undefined
@@ -73,7 +76,9 @@ class PopperRun {
   start(): void {
     this.#firstPopMs = sharedMs()
     this.#lastAckMs = this.#firstPopMs
-    const popping = this.#consumers.map((consumer) => this.#pop(consumer).catch(this.#failed))
+    const popping = this.#consumers.flatMap((consumer) =>
+      Array.from({ length: popsUnderWay }, () => this.#pop(consumer).catch(this.#failed)),
+    )
     void Promise.all(popping).then(() => this.#ended.resolve())
   }
 
