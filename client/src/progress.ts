@@ -1,4 +1,5 @@
 import type { Clock } from '@popmq/kit'
+import { onAbort } from './aborting.ts'
 
 /** Where somebody waits until something has changed, and looks again. */
 export class Progress {
@@ -19,14 +20,14 @@ export class Progress {
     return new Promise((resolve) => {
       const wake = (): void => {
         timer?.cancel()
-        signal?.removeEventListener('abort', wake)
+        stopListening()
         this.#waiting.delete(wake)
         resolve()
       }
       const timer = Number.isFinite(timeoutMs)
         ? this.#clock.after(Math.max(1, timeoutMs), wake)
         : undefined
-      signal?.addEventListener('abort', wake, { once: true })
+      const stopListening = onAbort(signal, wake)
       this.#waiting.add(wake)
     })
   }

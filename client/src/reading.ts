@@ -1,7 +1,7 @@
 import { Backoff, type Random } from '@popmq/kit'
 import type { Checksum, TopicInfo } from '@popmq/protocol'
 import { MqError } from '@popmq/protocol'
-import { abortable, aborted } from './aborting.ts'
+import { abortable, aborted, onAbort } from './aborting.ts'
 import type { TopicPartition } from './api/message.ts'
 import type { PartitionPosition, ReadFrom, ReceiveOptions } from './api/pull-consumer.ts'
 import { notRead, PartitionReader, type ReaderGrant } from './core/partition-reader.ts'
@@ -98,13 +98,13 @@ export class Reading {
     return new Promise((resolve) => {
       const wake = (): void => {
         timer?.cancel()
-        signal?.removeEventListener('abort', wake)
+        stopListening()
         this.#waiting.delete(wake)
         resolve()
       }
       const timer =
         timeoutMs === undefined ? undefined : this.#deps.clock.after(Math.max(1, timeoutMs), wake)
-      signal?.addEventListener('abort', wake, { once: true })
+      const stopListening = onAbort(signal, wake)
       this.#waiting.add(wake)
     })
   }
