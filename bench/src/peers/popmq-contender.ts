@@ -76,7 +76,7 @@ async function openPop(request: PopmqRequest, data: string): Promise<Contender> 
     return {
       ...told(request),
       acknowledged: 'after a sync',
-      settings: `${partitions} partitions, each consumer pops while its acks are on their way`,
+      settings: `${partitions} partitions, each consumer has two pops under way, and acks beside them`,
       lost: server.lost,
       measure: async (run) => (await runs.measure('pop', run)).seconds * 1_000,
       close: () => closeAll(opened),
