@@ -87,7 +87,8 @@ export type SettledLease = Checked<typeof settledLease>
 
 /**
  * Settles popped messages, or changes how long they are hidden. An ack is durable when it is answered; one bad handle
- * changes nothing for the others. `disk_full`, `broker_busy`: nothing was done, the leases go on.
+ * changes nothing for the others. `disk_full`, `broker_busy`: nothing was done, the leases go on. `outcome_unknown`: a part
+ * may have been done, and asking again tells.
  */
 export const settle = exchange({
   type: 65,

@@ -59,7 +59,8 @@ export class Settling {
   async ack(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
     const { log } = this.#parts
     if (group.hasResets) await group.whenReset()
-    const { results, current, waiting } = this.#judge(group, leases)
+    const judged = this.#judge(group, leases)
+    const { results, current } = judged
     if (current.size > 0) {
       const runs = [...current].map(([place, handles]) => runOf(place, handles))
       const body = encodeSettled({ groupId: group.id, runs })
@@ -71,14 +72,15 @@ export class Settling {
       await log.whenDone(end)
       for (const handles of current.values()) handles.putAll(results, 'acked')
     }
-    return this.#waited(results, waiting)
+    return this.#waited(judged, current.size > 0)
   }
 
   /** Moves the messages to their next delivery, or to the dead letters; durable when it resolves. @throws as `ack` */
   async nack(group: GroupDispatch, leases: readonly SettledLease[], nack: Nack): Promise<Results> {
     const { moving, clock, log } = this.#parts
     if (group.hasResets) await group.whenReset()
-    const { results, current, waiting } = this.#judge(group, leases)
+    const judged = this.#judge(group, leases)
+    const { results, current } = judged
     let end: LogPosition | undefined
     let failed: MqError | undefined
     // All of them before the first is carried out: nothing else may happen to the last meanwhile.
@@ -97,8 +99,8 @@ export class Settling {
       }
     }
     if (end !== undefined) await log.whenDone(end)
-    if (failed !== undefined) throw failed
-    return this.#waited(results, waiting)
+    if (failed !== undefined) throw end === undefined ? failed : partly(failed)
+    return this.#waited(judged, end !== undefined)
   }
 
   /** Hides the messages for `invisibleMs` from now on. Nobody waits for the disk: losing it only means a delivery more. */
@@ -109,7 +111,8 @@ export class Settling {
   ): Promise<{ readonly results: Results; readonly until: number }> {
     const { clock } = this.#parts
     if (group.hasResets) await group.whenReset()
-    const { results, current, waiting } = this.#judge(group, leases)
+    const judged = this.#judge(group, leases)
+    const { results, current } = judged
     const until = clock.now() + invisibleMs
     const held = namedOf(results, current).filter(({ place, number, put }) => {
       const isHeld = place.book.isHeld(number)
@@ -118,21 +121,22 @@ export class Settling {
     })
     this.#change(group, held, (lease) => ({ ...lease, until }))
     for (const { put } of held) put('extended')
-    return { results: await this.#waited(results, waiting), until }
+    return { results: await this.#waited(judged, held.length > 0), until }
   }
 
   /** Gives messages back: they can be handed out at once, and the delivery does not count. */
   async release(group: GroupDispatch, leases: readonly SettledLease[]): Promise<Results> {
     if (group.hasResets) await group.whenReset()
     const nowMs = this.#parts.clock.now()
-    const { results, current, waiting } = this.#judge(group, leases)
+    const judged = this.#judge(group, leases)
+    const { results, current } = judged
     const held = namedOf(results, current).filter(({ place, number, put }) => {
       put('released')
       return place.book.isHeld(number)
     })
     this.#change(group, held, (lease) => givenBack(lease, nowMs))
     for (const { place, number } of held) group.returned(place, number)
-    return this.#waited(results, waiting)
+    return this.#waited(judged, held.length > 0)
   }
 
   /**
@@ -194,10 +198,12 @@ export class Settling {
   }
 
   /** Whoever comes while a settlement is in flight is answered from it. */
-  async #waited(results: Results, waiting: Judged['waiting']): Promise<Results> {
+  async #waited({ results, waiting }: Judged, wasSomeDone: boolean): Promise<Results> {
     for (const { row, column, isDone } of waiting) {
-      if (!(await isDone))
-        throw new MqError('broker_busy', 'what was to become of the message was not written')
+      if (!(await isDone)) {
+        const busy = new MqError('broker_busy', 'what was to become of the message was not written')
+        throw wasSomeDone ? partly(busy) : busy
+      }
       putAt(results[row], column, 'already')
     }
     return results
@@ -239,6 +245,12 @@ function judgeOne({ place, number, token, row, column }: JudgedHandle, judged: J
       isDone: place.book.settlement(number) ?? Promise.resolve(true),
     })
   else putAt(results[row], column, verdict === 'settled' ? 'already' : 'expired')
+}
+
+/** Of a request that was carried out in part: the error alone would say that nothing was done. */
+function partly(error: MqError): MqError {
+  const what = `a part of the request was carried out, and of the rest: ${error.what}`
+  return new MqError('outcome_unknown', what, { cause: error })
 }
 
 /** One by one, place by place. */
