@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   inflightRelease,
+  isMqError,
   offset,
   partitionNumber,
   purge,
@@ -96,6 +97,29 @@ void test('an ack that waited for a nack which was refused is not told that its 
   assert.deepEqual(await world.ack(held), ['expired', 'expired'])
   assert.deepEqual(await world.states(), { ...none, ready: 2 })
   assert.equal(inFlight(world), 0)
+})
+
+void test('a nack of which one message was moved and another was refused does not say that nothing was done', async () => {
+  const { world, disk } = await gatedWorld()
+  await world.send(['moved'], { partition: 1 })
+  await world.send(['reset'])
+  const held = await world.pop()
+  const [moved, reset] = ['moved', 'reset'].map((name) =>
+    held.filter(({ value }) => value === name),
+  )
+  assert.ok(moved?.length === 1 && reset?.length === 1)
+  await forget(world)
+  disk.shut()
+  const nacked = world.settling([...moved, ...reset], { verb: 'nack', delayMs: 60_000 })
+  await world.clock.run(5)
+  const pushed = world.world.push({ groups: [resetTo(0, 1)] })
+  await world.clock.run(5)
+  disk.open()
+  const [outcome] = await world.world.during(Promise.allSettled([nacked]))
+  assert.ok(outcome?.status === 'rejected' && isMqError(outcome.reason, 'outcome_unknown'))
+  await pushed
+  assert.deepEqual(await world.nack([...moved, ...reset]), ['already', 'expired'])
+  assert.deepEqual(await world.states(), { ...none, retrying: 1, ready: 1 })
 })
 
 void test('a message is not passed by while a handle that outlived its lease settles it', async () => {

@@ -95,7 +95,7 @@ export class Delivery {
 
   /** Sends at once when a full request has gathered. */
   sendFull(): void {
-    if (this.#batcher.isFull && !this.#stopping.signal.aborted)
+    if (this.#batcher.mayBeFull && !this.#stopping.signal.aborted)
       this.#send(this.#deps.clock.monotonic(), true)
   }
 

@@ -148,7 +148,7 @@ export class Settler {
   }
 
   async #ask(
-    { leases, fields }: SettleRequest,
+    request: SettleRequest,
     { address, opened, trying }: { address: string; opened: OpenedGroup; trying: Trying },
   ): Promise<ReplyOf<typeof settle>> {
     const { pool, acks } = this.#deps
@@ -158,9 +158,9 @@ export class Settler {
     if (address === '') throw new MqError('not_leader', 'no broker leads the partition for now')
     // One whose time is almost over asks for itself: others have more.
     if (verb === 'ack' && timeoutMs >= Math.min(shortestTryMs, this.#deps.requestTimeoutMs))
-      return acks.ack({ address, groupId }, leases, timeoutMs)
+      return acks.ack({ address, groupId }, request.leases, timeoutMs)
     const caller = await pool.caller(address)
-    const asked = { groupId, verb, leases: fields, ...details }
+    const asked = { groupId, verb, leases: request.fields, ...details }
     const { reply } = await caller.call(settle, asked, { timeoutMs })
     return reply
   }

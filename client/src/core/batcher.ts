@@ -66,7 +66,7 @@ export class Batcher {
   }
 
   /** Whether a full request may have gathered: then the broker need not wait for what is still being said. */
-  get isFull(): boolean {
+  get mayBeFull(): boolean {
     return this.#gatheredBytes >= this.#options.batchBytes
   }
 
